@@ -1,0 +1,183 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/request_context.h"
+#include "broker/runtime.h"
+#include "broker/topic.h"
+#include "storage/base/bytes.h"
+#include "storage/base/offset.h"
+#include "storage/base/result.h"
+#include "storage/batch/record_batch.h"
+#include "storage/file_system.h"
+#include "storage/log.h"
+
+/// The engine: topics, partitions, producers, retention; durable, ordered, bounded. No wire format and no socket in it.
+///
+/// Calls are asynchronous: `done` runs exactly once, on the shard of the caller, possibly before the call returns. Everything a call answers
+/// is durable as far as its topic's durability says: no reply shows state that a crash could take back. Calls must be made on a shard of
+/// the runtime; requests of one caller for one partition take effect in call order.
+namespace tidemark::broker {
+
+template <class T>
+using Done = UniqueFunction<void(Result<T>)>;
+
+struct TopicPartition {
+  std::string topic;
+  std::int32_t partition = 0;
+  bool operator==(const TopicPartition&) const = default;
+};
+
+struct TopicSpec {
+  std::string name;
+  std::optional<std::int32_t> partitions;  ///< nullopt: num.partitions.
+  ConfigMap config;
+};
+
+/// Bounds and defaults of one broker process.
+struct BrokerOptions {
+  std::string data_directory = "tidemark-data";
+  std::int32_t default_partitions = 4;
+  std::int32_t partitions_per_topic_max = 10'000;
+  TopicConfig topic_defaults;
+  std::uint64_t memory_limit_bytes = 512 * 1024 * 1024;
+  std::uint64_t tail_cache_bytes = 64 * 1024 * 1024;  ///< Part of the memory limit.
+  std::size_t open_files_max = 4096;
+  std::uint64_t disk_low_water_bytes = 1024ull * 1024 * 1024;  ///< Appends are refused below; 5 % of the disk if that is less.
+  enum class FlushMethod { automatic, fdatasync } flush_method = FlushMethod::automatic;
+  std::chrono::milliseconds checkpoint_interval{1000};
+  std::uint64_t checkpoint_bytes = 64 * 1024 * 1024;  ///< Per partition; whichever comes first.
+  std::chrono::milliseconds retention_interval{30'000};
+};
+
+struct Appended {
+  Offset base_offset;
+  Offset log_start;
+  Timestamp append_time{};
+  bool duplicate = false;  ///< A retry: nothing was appended, the offset is the first attempt's.
+  Durability durability = Durability::fsync;
+};
+
+struct ReadRequest {
+  Offset from;
+  std::size_t bytes_max = 1024 * 1024;  ///< At least one batch comes, even if larger.
+  std::size_t bytes_min = 1;            ///< Wait until this much is there...
+  std::chrono::milliseconds wait_max{0};  ///< ...or this long. 0: answer at once.
+};
+
+struct ReadReply {
+  /// Whole batches; the first contains `from`, so its first records may lie below. Several slices when they come from the tail cache.
+  std::vector<Slice> batches;
+  Offset next;  ///< Where to read on; == from when nothing came.
+  Offset log_start;
+  Offset high_watermark;
+  Offset last_stable;
+};
+
+enum class OffsetQuery { earliest, latest, timestamp, max_timestamp };
+
+struct OffsetAt {
+  Offset offset;                     ///< The end for a time later than every record: found is false then.
+  std::int64_t timestamp_ms = -1;
+  bool found = true;
+};
+
+struct ProducerIdentity {
+  std::int64_t id = -1;
+  std::int16_t epoch = 0;
+};
+
+struct PartitionInfo {
+  std::int32_t partition = 0;
+  Offset log_start;
+  Offset end;  ///< Staged end.
+  Offset high_watermark;
+  std::uint64_t bytes = 0;
+  std::size_t segments = 0;
+  std::int32_t leader_epoch = 0;
+  std::string state;  ///< "online", or why it does not take appends.
+  std::vector<storage::Damage> damage;
+  // Counters since start.
+  std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, bytes_out = 0, duplicates = 0;
+};
+
+struct FlushStats {
+  std::uint64_t rounds = 0;
+  std::uint64_t bytes = 0;
+  double p50_ms = 0, p99_ms = 0;
+  /// Cumulative histogram of flush duration: upper bound in seconds, count.
+  std::vector<std::pair<double, std::uint64_t>> seconds_histogram;
+  double seconds_sum = 0;
+};
+
+struct BrokerStatus {
+  std::string data_directory;
+  Uuid cluster_id;
+  std::chrono::milliseconds uptime{};
+  std::size_t topics = 0, partitions = 0;
+  std::uint64_t disk_free_bytes = 0, disk_total_bytes = 0;
+  std::optional<std::string> read_only_reason;
+  std::uint64_t memory_used_bytes = 0, memory_limit_bytes = 0;
+  FlushStats flush;
+  std::uint64_t state_log_bytes = 0;
+  std::chrono::milliseconds recovery_duration{};
+  std::uint64_t recovery_scanned_bytes = 0;
+  bool clean_start = false;
+};
+
+class Broker {
+ public:
+  /// Blocking; call it off the shards, before any is used. Takes the lock, recovers, and starts the background work. Errors: locked,
+  /// foreign_data, disk_full, io_error, corrupt_batch (damaged state log), each naming the file and what to do.
+  /// `fatal` is called once, from any thread, when a write or flush has failed: the process must end without acknowledging more.
+  static Result<std::unique_ptr<Broker>> open(Runtime& runtime, storage::FileSystem& files, BrokerOptions options,
+                                              std::function<void(Error)> fatal);
+  ~Broker();
+
+  /// The topics as this shard knows them; own changes are visible once answered.
+  std::shared_ptr<const TopicTable> topics() const;
+  const BrokerOptions& options() const;
+  Uuid cluster_id() const;
+
+  // --- Topics. Errors: topic_exists, invalid_topic_name, invalid_config, unknown_topic (with a suggestion), disk_full.
+  void create_topic(const RequestContext& context, TopicSpec spec, Done<std::shared_ptr<const Topic>> done);
+  /// Merges `changes`; an empty value removes the setting.
+  void alter_topic(const RequestContext& context, std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done);
+  void add_partitions(const RequestContext& context, std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
+  void delete_topic(const RequestContext& context, std::string name, Done<void> done);
+  /// Moves the log start to `before` (at most the high watermark); answers the new log start once it is durable.
+  void trim(const RequestContext& context, TopicPartition where, Offset before, Done<Offset> done);
+
+  // --- Records.
+  /// Appends one produced batch, unchanged but for base offset and epoch; answers when it is as durable as the topic asks.
+  /// The slice's bytes belong to the broker from here on. Errors: unknown_topic, unknown_partition, corrupt_batch, batch_too_large,
+  /// unsupported_compression, decompression_limit, out_of_order_sequence, duplicate_sequence, stale_producer_epoch, disk_full,
+  /// quarantined, overloaded, shutting_down. Each means: nothing was written.
+  void append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done);
+  /// Errors: offset_out_of_range (below the log start or above the high watermark; the detail says the range), quarantined, io_error.
+  void read(const RequestContext& context, TopicPartition where, ReadRequest request, Done<ReadReply> done);
+  void find_offset(const RequestContext& context, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  /// A producer id never given out before, on this data directory.
+  void init_producer(const RequestContext& context, Done<ProducerIdentity> done);
+
+  // --- Looking.
+  void describe(const RequestContext& context, std::string topic, Done<std::vector<PartitionInfo>> done);
+  void status(const RequestContext& context, Done<BrokerStatus> done);
+
+  /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
+  /// whether the stop was clean. The object may be destroyed after it.
+  void stop(Done<void> done);
+
+ private:
+  struct Impl;
+  explicit Broker(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tidemark::broker

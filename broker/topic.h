@@ -1,0 +1,91 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/base/result.h"
+#include "storage/base/uuid.h"
+
+namespace tidemark::broker {
+
+enum class Durability {
+  fsync,     ///< Acknowledged after the flush.
+  interval,  ///< Acknowledged after the write; flushed every flush.ms.
+  os,        ///< Acknowledged after the write; flushed when the kernel likes.
+};
+std::string_view to_string(Durability durability);
+
+enum class EntryIdMode { offset, time };
+
+/// The typed view of a topic's configuration that the engine obeys. Values not set on the topic have the broker's defaults.
+struct TopicConfig {
+  Durability durability = Durability::fsync;
+  std::chrono::milliseconds flush_interval{100};
+  EntryIdMode entry_id = EntryIdMode::offset;
+  std::optional<std::chrono::milliseconds> retention = std::chrono::hours(24 * 7);  ///< nullopt: for ever.
+  std::optional<std::uint64_t> retention_bytes;                                     ///< Per partition.
+  std::uint64_t segment_bytes = 128 * 1024 * 1024;
+  std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);
+  std::uint32_t message_bytes_max = 1048588;  ///< Of a stored batch, header included.
+  bool log_append_time = false;
+};
+
+/// One configuration key as users see it.
+struct ConfigKey {
+  std::string_view name;
+  enum class Type { boolean, integer, text, list, decimal } type;
+  std::string_view default_value;  ///< In Kafka's notation: milliseconds, bytes, "true".
+  bool effective = true;           ///< False: accepted, stored and described, without effect here.
+  std::string_view help;
+};
+
+/// Every key a topic accepts: all of Kafka's topic configs and ours. Sorted by name.
+const std::vector<ConfigKey>& topic_config_keys();
+
+/// Raw settings as given, by key.
+using ConfigMap = std::map<std::string, std::string>;
+
+/// Checks names and values, normalises values to Kafka's notation ("7d" -> "604800000") and derives the typed view.
+/// Error invalid_config names key, value and rule; an unknown key gets a suggestion.
+struct ResolvedConfig {
+  ConfigMap values;  ///< Only what was set.
+  TopicConfig typed;
+};
+Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicConfig& defaults);
+
+/// Name rules of design: 1-249 bytes of [A-Za-z0-9._:{}/-], not "." or "..". Error invalid_topic_name names the rule broken.
+Status validate_topic_name(std::string_view name);
+/// Names the broker keeps for itself.
+bool is_internal_topic(std::string_view name);
+
+/// A topic as metadata knows it. Immutable; a change makes a new one.
+struct Topic {
+  std::string name;
+  Uuid id;
+  std::int32_t partitions = 1;
+  Timestamp created{};
+  ConfigMap config;       ///< What was set.
+  TopicConfig effective;  ///< config over the broker's defaults.
+  std::uint64_t revision = 0;
+};
+
+/// All topics at one revision; shared by every shard, replaced as a whole.
+struct TopicTable {
+  std::uint64_t revision = 0;
+  std::map<std::string, std::shared_ptr<const Topic>, std::less<>> by_name;
+  std::unordered_map<Uuid, std::shared_ptr<const Topic>> by_id;
+
+  const Topic* find(std::string_view name) const;
+  /// The existing name closest to a misspelt one; empty when none is close.
+  std::string suggestion(std::string_view name) const;
+};
+
+}  // namespace tidemark::broker

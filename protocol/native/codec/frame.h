@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "storage/base/bytes.h"
+#include "storage/base/result.h"
+
+namespace google::protobuf {
+class MessageLite;
+}
+
+/// Frames of the native protocol (docs/PROTOCOL.md), used by broker and client alike:
+///
+///     0   u32  length of what follows (12 + message + attachments)
+///     4   u16  type, see FrameType
+///     6   u16  flags: 1 = reply, 2 = error reply (the message is ErrorReply), 4 = pushed (correlation 0)
+///     8   u32  correlation: chosen by the client, echoed in the reply
+///     12  u32  bytes of the protobuf message
+///     16  message, then the attachments back to back
+///
+/// All integers little-endian. One Hello opens every connection; replies come in request order.
+namespace tidemark::native {
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::size_t kFrameHeaderBytes = 16;
+inline constexpr std::size_t kFrameBytesMax = 16 * 1024 * 1024;       ///< Whole frame, after Hello.
+inline constexpr std::size_t kHelloFrameBytesMax = 16 * 1024;         ///< Before Hello.
+
+enum class FrameType : std::uint16_t {
+  hello = 1,
+  create_topic = 2,
+  list_topics = 3,
+  describe_topic = 4,
+  alter_topic = 5,
+  delete_topic = 6,
+  trim_topic = 7,
+  init_producer = 8,
+  produce = 9,
+  fetch = 10,
+  find_offset = 11,
+  subscribe = 12,
+  credit = 13,
+  unsubscribe = 14,
+  deliver = 15,
+  status = 16,
+  doctor = 17,
+};
+bool known_frame_type(std::uint16_t type);
+std::string_view to_string(FrameType type);
+
+inline constexpr std::uint16_t kFlagReply = 1;
+inline constexpr std::uint16_t kFlagError = 2;
+inline constexpr std::uint16_t kFlagPushed = 4;
+
+struct FrameHeader {
+  FrameType type = FrameType::hello;
+  std::uint16_t flags = 0;
+  std::uint32_t correlation = 0;
+  std::size_t message_bytes = 0;
+  std::size_t attachment_bytes = 0;
+
+  std::size_t size_bytes() const { return kFrameHeaderBytes + message_bytes + attachment_bytes; }
+  /// nullopt: fewer than 16 bytes are there yet. Errors: frame_too_large, protocol_error (message longer than the frame); an unknown type
+  /// is left to the caller so that it can be answered. Judged before a byte of the body is read or memory taken.
+  static Result<std::optional<FrameHeader>> parse(ByteView bytes, std::size_t frame_bytes_max);
+};
+
+/// Header and message as one buffer; the caller sends the attachments behind it.
+Slice encode_frame(FrameType type, std::uint16_t flags, std::uint32_t correlation, const google::protobuf::MessageLite& message,
+                   std::size_t attachment_bytes = 0);
+/// False if the bytes are not that message. Bounded recursion.
+bool decode_message(ByteView bytes, google::protobuf::MessageLite& message);
+
+}  // namespace tidemark::native
