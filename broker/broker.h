@@ -20,9 +20,9 @@
 
 /// The engine: topics, partitions, producers, retention; durable, ordered, bounded. No wire format and no socket in it.
 ///
-/// Calls are asynchronous: `done` runs exactly once, on the shard of the caller, possibly before the call returns. Everything a call answers
-/// is durable as far as its topic's durability says: no reply shows state that a crash could take back. Calls must be made on a shard of
-/// the runtime; requests of one caller for one partition take effect in call order.
+/// Calls are asynchronous: `done` runs exactly once, on the shard of the caller, possibly before the call returns. Everything a call
+/// answers is durable as far as its topic's durability says: no reply shows state that a crash could take back. Calls must be made on a
+/// shard of the runtime; requests of one caller for one partition take effect in call order.
 namespace tidemark::broker {
 
 template <class T>
@@ -66,8 +66,8 @@ struct Appended {
 
 struct ReadRequest {
   Offset from;
-  std::size_t bytes_max = 1024 * 1024;  ///< At least one batch comes, even if larger.
-  std::size_t bytes_min = 1;            ///< Wait until this much is there...
+  std::size_t bytes_max = 1024 * 1024;    ///< At least one batch comes, even if larger.
+  std::size_t bytes_min = 1;              ///< Wait until this much is there...
   std::chrono::milliseconds wait_max{0};  ///< ...or this long. 0: answer at once.
 };
 
@@ -80,10 +80,10 @@ struct ReadReply {
   Offset last_stable;
 };
 
-enum class OffsetQuery { earliest, latest, timestamp, max_timestamp };
+enum class OffsetQuery { earliest, latest, timestamp };
 
 struct OffsetAt {
-  Offset offset;                     ///< The end for a time later than every record: found is false then.
+  Offset offset;  ///< The end for a time later than every record: found is false then.
   std::int64_t timestamp_ms = -1;
   bool found = true;
 };

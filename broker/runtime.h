@@ -10,7 +10,7 @@
 
 /// Threads and timers as the engine sees them. The real one (broker/thread_runtime) runs a thread per shard, one committer and a disk pool;
 /// the simulated one (tests/simulation) runs everything on one thread in seeded order and virtual time. The engine itself makes no
-/// thread, timer or socket and takes no lock.
+/// thread, timer or socket and takes no lock on its hot paths.
 namespace tidemark::broker {
 
 using Task = UniqueFunction<void()>;

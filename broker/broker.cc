@@ -1,0 +1,358 @@
+#include "broker/broker.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "broker/broker_impl.h"
+#include "storage/base/log.h"
+
+namespace tidemark::broker {
+namespace {
+
+constexpr std::size_t kCheckpointsAtOnce = 4;  ///< Per shard: checkpoints flush files of their own and must not crowd out commits.
+constexpr std::int64_t kProducerIdBlock = 1000;
+constexpr std::size_t kMetadataShard = 0;
+constexpr std::chrono::milliseconds kSpaceInterval{1000};
+
+}  // namespace
+
+Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOptions options_in, std::function<void(Error)> fatal_in)
+    : runtime(runtime_in),
+      files(files_in),
+      options(std::move(options_in)),
+      fatal(std::move(fatal_in)),
+      started(runtime.clock().steady()),
+      file_cache(files, options.open_files_max),
+      space(files, options.data_directory, options.disk_low_water_bytes),
+      staging(options.memory_limit_bytes / 2) {
+  const std::size_t count = runtime.shard_count();
+  for (std::size_t i = 0; i < count; ++i) {
+    shards.push_back(
+        std::make_unique<ShardState>(runtime.shard(i), options.tail_cache_bytes / count, options.memory_limit_bytes / 4 / count));
+  }
+}
+
+std::size_t Broker::Impl::current_shard() const {
+  for (const auto& shard : shards) {
+    if (shard->shard.is_current()) return shard->shard.index();
+  }
+  check_failed("engine calls are made on a shard", __FILE__, __LINE__);
+}
+
+std::size_t Broker::Impl::home_of(const PartitionKey& key) const {
+  return (std::hash<Uuid>()(key.topic) + static_cast<std::size_t>(key.partition)) % shards.size();
+}
+
+PartitionServices Broker::Impl::services(ShardState& shard) {
+  return {runtime, shard.shard, *committer, file_cache, shard.tails, shard.cold_reads, space, staging, options, fatal};
+}
+
+Result<PartitionKey> Broker::Impl::resolve(const TopicPartition& where) const {
+  const Topic* const topic = shards[current_shard()]->topics->find(where.topic);
+  if (topic == nullptr) return unknown_topic(where.topic);
+  if (where.partition < 0 || where.partition >= topic->partitions) {
+    return Error{Errc::unknown_partition, "topic '" + where.topic + "' has partitions 0.." + std::to_string(topic->partitions - 1) +
+                                              ", not " + std::to_string(where.partition)};
+  }
+  return PartitionKey{topic->id, where.partition};
+}
+
+void Broker::Impl::on_shard(std::size_t index, Task task) { shards[index]->shard.post(std::move(task)); }
+
+void Broker::Impl::on_all_shards(std::function<void(ShardState&)> visit, Task done) {
+  struct Gather {
+    std::atomic<std::size_t> left;
+    Task done;
+  };
+  const std::size_t here = current_shard();
+  auto gather = std::make_shared<Gather>(shards.size(), std::move(done));
+  for (const auto& shard : shards) {
+    shard->shard.post([this, here, gather, visit, state = shard.get()] {
+      visit(*state);
+      if (--gather->left == 0) on_shard(here, [gather] { gather->done(); });
+    });
+  }
+}
+
+// --- Background work.
+
+void Broker::Impl::schedule_checkpoints(ShardState& shard) {
+  shard.checkpoint_timer = shard.shard.run_after(options.checkpoint_interval, [this, &shard] {
+    if (shard.checkpoints_due.empty()) {
+      for (const auto& [key, partition] : shard.partitions) {
+        if (partition->wants_checkpoint()) shard.checkpoints_due.push_back(partition);
+      }
+    }
+    run_due_checkpoints(shard);
+    schedule_checkpoints(shard);
+  });
+}
+
+void Broker::Impl::run_due_checkpoints(ShardState& shard) {
+  while (shard.checkpoints_under_way < kCheckpointsAtOnce && !shard.checkpoints_due.empty()) {
+    const std::shared_ptr<Partition> partition = shard.checkpoints_due.front().lock();
+    shard.checkpoints_due.pop_front();
+    if (!partition) continue;
+    ++shard.checkpoints_under_way;
+    partition->checkpoint([this, &shard] {
+      --shard.checkpoints_under_way;
+      run_due_checkpoints(shard);
+    });
+  }
+}
+
+void Broker::Impl::schedule_retention(ShardState& shard) {
+  shard.retention_timer = shard.shard.run_after(options.retention_interval, [this, &shard] {
+    for (const auto& [key, partition] : shard.partitions) partition->enforce_retention();
+    schedule_retention(shard);
+  });
+}
+
+void Broker::Impl::schedule_space_watch() {
+  shards[kMetadataShard]->shard.run_after(kSpaceInterval, [this] {
+    if (stopping) return;
+    runtime.disk_pool().post([this] { space.look(); });
+    schedule_space_watch();
+  });
+}
+
+/// Streams whose live records hold up the state log's oldest file: their owners restate them at its end.
+void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
+  for (const storage::StreamKey& stream : streams) {
+    const std::optional<PartitionKey> key = PartitionKey::from_stream(stream);
+    const std::size_t home = key ? home_of(*key) : kMetadataShard;
+    on_shard(home, [this, home, key, stream] {
+      std::vector<storage::StateRecord> records;
+      if (key) {
+        const auto found = shards[home]->partitions.find(*key);
+        if (found != shards[home]->partitions.end()) {
+          records = found->second->snapshot();
+        } else if (shards[home]->topics->by_id.find(key->topic) == shards[home]->topics->by_id.end()) {
+          records.push_back({stream, storage::StateRecordType::deleted, true, 0, {}});
+        }
+      } else if (stream.kind == storage::StreamKind::metadata) {
+        records = metadata.snapshot();
+      } else if (stream.kind == storage::StreamKind::broker) {
+        records.push_back(broker_record(storage::StateRecordType::snapshot));
+      }
+      if (records.empty()) return;
+      committer->submit(std::move(records), shards[home]->shard, [](Status recorded) {
+        if (!recorded) log_warn("state log: a snapshot was not taken: " + recorded.error().to_string());
+      });
+    });
+  }
+}
+
+// --- The public face.
+
+Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Broker::~Broker() = default;
+
+Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSystem& files, BrokerOptions options,
+                                             std::function<void(Error)> fatal) {
+  auto impl = std::make_unique<Impl>(runtime, files, std::move(options), std::move(fatal));
+  if (Status recovered = impl->recover(); !recovered) return std::move(recovered).error();
+  impl->begin_background_work();
+  return std::unique_ptr<Broker>(new Broker(std::move(impl)));
+}
+
+std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
+const BrokerOptions& Broker::options() const { return impl_->options; }
+Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
+
+namespace {
+
+/// Brings an answer back to the shard that asked.
+template <class T>
+Done<T> answer_on(Shard& shard, Done<T> done) {
+  return [shard = &shard, done = std::move(done)](Result<T> result) mutable {
+    shard->post([done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+  };
+}
+
+}  // namespace
+
+void Broker::create_topic(const RequestContext&, TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), spec = std::move(spec), answer = std::move(answer)]() mutable {
+    impl->create(std::move(spec), std::move(answer));
+  });
+}
+
+void Broker::alter_topic(const RequestContext&, std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard,
+                  [impl = impl_.get(), name = std::move(name), changes = std::move(changes), answer = std::move(answer)]() mutable {
+                    impl->alter(std::move(name), std::move(changes), std::move(answer));
+                  });
+}
+
+void Broker::add_partitions(const RequestContext&, std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), total, answer = std::move(answer)]() mutable {
+    impl->grow(std::move(name), total, std::move(answer));
+  });
+}
+
+void Broker::delete_topic(const RequestContext&, std::string name, Done<void> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), answer = std::move(answer)]() mutable {
+    impl->remove(std::move(name), std::move(answer));
+  });
+}
+
+void Broker::trim(const RequestContext&, TopicPartition where, Offset before, Done<Offset> done) {
+  impl_->on_partition<Offset>(where, std::move(done),
+                              [before](Partition& partition, Done<Offset> answer) { partition.trim(before, std::move(answer)); });
+}
+
+void Broker::append(const RequestContext&, TopicPartition where, Slice batch, Done<Appended> done) {
+  if (impl_->stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+  impl_->on_partition<Appended>(where, std::move(done), [batch = std::move(batch)](Partition& partition, Done<Appended> answer) mutable {
+    partition.append(std::move(batch), std::move(answer));
+  });
+}
+
+void Broker::read(const RequestContext&, TopicPartition where, ReadRequest request, Done<ReadReply> done) {
+  impl_->on_partition<ReadReply>(where, std::move(done),
+                                 [request](Partition& partition, Done<ReadReply> answer) { partition.read(request, std::move(answer)); });
+}
+
+void Broker::find_offset(const RequestContext&, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done) {
+  impl_->on_partition<OffsetAt>(where, std::move(done), [query, timestamp_ms](Partition& partition, Done<OffsetAt> answer) {
+    partition.find_offset(query, timestamp_ms, std::move(answer));
+  });
+}
+
+void Broker::init_producer(const RequestContext&, Done<ProducerIdentity> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), answer = std::move(answer)]() mutable {
+    impl->waiting_producers.push_back(std::move(answer));
+    impl->give_producer_ids();
+  });
+}
+
+storage::StateRecord Broker::Impl::broker_record(storage::StateRecordType type) const {
+  state::BrokerChange change;
+  change.set_starts(starts);
+  change.set_producer_ids_end(producer_ids_end);
+  storage::StateRecord record{.stream = {storage::StreamKind::broker, ""}, .type = type, .last_part = true, .sequence = 0, .payload = {}};
+  record.payload.resize(change.ByteSizeLong());
+  CHECK(change.SerializeToArray(record.payload.data(), static_cast<int>(record.payload.size())));
+  return record;
+}
+
+void Broker::Impl::give_producer_ids() {
+  while (!waiting_producers.empty() && next_producer_id < producer_ids_end && !reserving_producer_ids) {
+    Done<ProducerIdentity> done = std::move(waiting_producers.front());
+    waiting_producers.pop_front();
+    done(ProducerIdentity{next_producer_id++, 0});
+  }
+  if (waiting_producers.empty() || reserving_producer_ids) return;
+  reserving_producer_ids = true;
+  producer_ids_end = std::max(next_producer_id, producer_ids_end) + kProducerIdBlock;
+  std::vector<storage::StateRecord> records;
+  records.push_back(broker_record(storage::StateRecordType::snapshot));
+  committer->submit(std::move(records), shards[kMetadataShard]->shard, [this](Status recorded) {
+    reserving_producer_ids = false;
+    if (recorded) return give_producer_ids();
+    producer_ids_end = next_producer_id;
+    std::deque<Done<ProducerIdentity>> failed = std::exchange(waiting_producers, {});
+    for (Done<ProducerIdentity>& done : failed) done(recorded.error());
+  });
+}
+
+void Broker::describe(const RequestContext&, std::string topic_name, Done<std::vector<PartitionInfo>> done) {
+  const Topic* const topic = topics()->find(topic_name);
+  if (topic == nullptr) return done(impl_->unknown_topic(topic_name));
+  struct Gather {
+    std::mutex mutex;  // Shards report side by side; never held over a call.
+    std::vector<PartitionInfo> infos;
+  };
+  auto gather = std::make_shared<Gather>();
+  impl_->on_all_shards(
+      [gather, id = topic->id](ShardState& shard) {
+        std::vector<PartitionInfo> infos;
+        for (const auto& [key, partition] : shard.partitions) {
+          if (key.topic == id) infos.push_back(partition->describe());
+        }
+        const std::lock_guard lock(gather->mutex);
+        std::ranges::move(infos, std::back_inserter(gather->infos));
+      },
+      [gather, done = std::move(done)]() mutable {
+        std::ranges::sort(gather->infos, {}, &PartitionInfo::partition);
+        done(std::move(gather->infos));
+      });
+}
+
+void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
+  BrokerStatus status;
+  const auto topics = this->topics();
+  status.data_directory = impl_->options.data_directory;
+  status.cluster_id = cluster_id();
+  status.uptime = std::chrono::duration_cast<std::chrono::milliseconds>(impl_->runtime.clock().steady() - impl_->started);
+  status.topics = topics->by_name.size();
+  for (const auto& [name, topic] : topics->by_name) status.partitions += static_cast<std::size_t>(topic->partitions);
+  status.disk_free_bytes = impl_->space.free_bytes();
+  status.disk_total_bytes = impl_->space.total_bytes();
+  status.read_only_reason = impl_->space.reason();
+  status.memory_limit_bytes = impl_->options.memory_limit_bytes;
+  status.flush = impl_->committer->stats();
+  status.state_log_bytes = impl_->committer->state_log_bytes();
+  status.recovery_duration = impl_->recovery_duration;
+  status.recovery_scanned_bytes = impl_->recovery_scanned_bytes;
+  status.clean_start = impl_->clean_start;
+  auto tails = std::make_shared<std::atomic<std::size_t>>(0);
+  impl_->on_all_shards([tails](ShardState& shard) { *tails += shard.tails.bytes(); },
+                       [impl = impl_.get(), tails, status = std::move(status), done = std::move(done)]() mutable {
+                         status.memory_used_bytes = *tails + impl->staging.used();
+                         done(std::move(status));
+                       });
+}
+
+// --- Stopping.
+
+void Broker::stop(Done<void> done) {
+  Impl* const impl = impl_.get();
+  impl->stopping = true;
+  impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); });
+}
+
+/// Drains every partition, then checkpoints them, then ends the state log and writes the marker.
+void Broker::Impl::stop_partitions(Done<void> done) {
+  auto drain = std::make_shared<Countdown>();
+  drain->done = [this, done = std::move(done)]() mutable {
+    // On whichever shard drained last.
+    on_shard(kMetadataShard, [this, done = std::move(done)]() mutable {
+      checkpoint_everything([this, done = std::move(done)]() mutable {
+        runtime.committer().post([this, done = std::move(done)]() mutable {
+          const Result<storage::StateLogPosition> end = committer->finish();
+          if (!end) return done(end.error());
+          done(directory->write_clean_marker(*end));
+        });
+      });
+    });
+  };
+  on_all_shards(
+      [drain](ShardState& shard) {
+        if (shard.checkpoint_timer) shard.shard.cancel(*std::exchange(shard.checkpoint_timer, std::nullopt));
+        if (shard.retention_timer) shard.shard.cancel(*std::exchange(shard.retention_timer, std::nullopt));
+        shard.checkpoints_due.clear();
+        drain->left += shard.partitions.size();
+        for (const auto& [key, partition] : shard.partitions) partition->drain([drain] { drain->one_less(); });
+      },
+      [drain] { drain->one_less(); });
+}
+
+void Broker::Impl::checkpoint_everything(Task done) {
+  auto pending = std::make_shared<Countdown>();
+  pending->done = std::move(done);
+  on_all_shards(
+      [pending](ShardState& shard) {
+        pending->left += shard.partitions.size();
+        for (const auto& [key, partition] : shard.partitions) partition->checkpoint([pending] { pending->one_less(); });
+      },
+      [pending] { pending->one_less(); });
+}
+
+}  // namespace tidemark::broker

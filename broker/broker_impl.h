@@ -1,0 +1,141 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "broker/broker.h"
+#include "broker/committer.h"
+#include "broker/memory_budget.h"
+#include "broker/metadata_store.h"
+#include "broker/partition.h"
+#include "broker/space_guard.h"
+#include "broker/tail_cache.h"
+#include "storage/data_directory.h"
+
+namespace tidemark::broker {
+
+/// Runs `done` when all parts have reported; starts at one for the part that hands out the others.
+struct Countdown {
+  std::atomic<std::size_t> left = 1;
+  Task done;
+  void one_less() {
+    if (--left == 0) done();
+  }
+};
+
+/// What one shard owns. Touched by that shard only, after open().
+struct ShardState {
+  ShardState(Shard& owner, std::size_t tail_bytes, std::size_t cold_bytes) : shard(owner), tails(tail_bytes), cold_reads(cold_bytes) {}
+
+  Shard& shard;
+  TailCache tails;
+  ColdReads cold_reads;
+  std::shared_ptr<const TopicTable> topics = std::make_shared<TopicTable>();
+  std::unordered_map<PartitionKey, std::shared_ptr<Partition>> partitions;
+  std::deque<std::weak_ptr<Partition>> checkpoints_due;
+  std::size_t checkpoints_under_way = 0;
+  std::optional<TimerId> checkpoint_timer;
+  std::optional<TimerId> retention_timer;
+};
+
+struct Broker::Impl {
+  Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOptions options_in, std::function<void(Error)> fatal_in);
+
+  // broker_recovery.cc: what open() does, in order.
+  Status recover();
+  Status replay(const storage::StateRecord& record);
+  Status open_partitions();
+  Status open_partition(const std::shared_ptr<const Topic>& topic, std::int32_t partition, bool clean);
+  void begin_background_work();
+
+  // broker_topics.cc: changes to topics. All run on the metadata shard and answer there.
+  void create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done);
+  void alter(std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done);
+  void grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
+  void remove(std::string name, Done<void> done);
+  void finish_removal(Uuid id, std::int32_t partitions);
+  void write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision, Done<std::shared_ptr<const Topic>> done);
+  void open_new_partitions(std::shared_ptr<const Topic> topic, std::int32_t from, Done<void> done);
+  std::shared_ptr<const TopicTable> build_table() const;
+  void install_table(Task done);
+  Error unknown_topic(std::string_view name) const;
+  Result<std::shared_ptr<const Topic>> decode_topic(std::string_view value, std::uint64_t revision) const;
+
+  // broker.cc
+  std::size_t current_shard() const;
+  std::size_t home_of(const PartitionKey& key) const;
+  PartitionServices services(ShardState& shard);
+  Result<PartitionKey> resolve(const TopicPartition& where) const;
+  void on_shard(std::size_t index, Task task);
+  /// Runs `visit` on every shard and then `done` on the calling one.
+  void on_all_shards(std::function<void(ShardState&)> visit, Task done);
+  /// Finds the partition on its shard and hands the answer back to the calling one.
+  template <class T>
+  void on_partition(const TopicPartition& where, Done<T> done, UniqueFunction<void(Partition&, Done<T>)> call);
+  void schedule_checkpoints(ShardState& shard);
+  void run_due_checkpoints(ShardState& shard);
+  void schedule_retention(ShardState& shard);
+  void schedule_space_watch();
+  void take_snapshots(std::vector<storage::StreamKey> streams);
+  void stop_partitions(Done<void> done);
+  void checkpoint_everything(Task done);
+
+  Runtime& runtime;
+  storage::FileSystem& files;
+  const BrokerOptions options;
+  const std::function<void(Error)> fatal;
+  const SteadyTime started;
+
+  std::unique_ptr<storage::DataDirectory> directory;
+  storage::FileCache file_cache;
+  SpaceGuard space;
+  MemoryBudget staging;
+  MetadataStore metadata;  ///< Metadata shard only, after open().
+  std::unique_ptr<Committer> committer;
+  std::vector<std::unique_ptr<ShardState>> shards;
+  std::atomic<bool> stopping = false;
+
+  // Producer ids, metadata shard only: given out from a block that was reserved durably.
+  std::int64_t next_producer_id = 0;
+  std::int64_t producer_ids_end = 0;
+  bool reserving_producer_ids = false;
+  std::deque<Done<ProducerIdentity>> waiting_producers;
+  void give_producer_ids();
+  storage::StateRecord broker_record(storage::StateRecordType type) const;
+
+  // Recovery's findings.
+  std::unordered_map<PartitionKey, PartitionState> recovered;
+  std::vector<std::shared_ptr<Partition>> restate;  ///< Weak durability: state to be written anew after an unclean stop.
+  std::uint64_t starts = 0;
+  bool clean_start = false;
+  std::uint64_t recovery_scanned_bytes = 0;
+  std::chrono::milliseconds recovery_duration{};
+};
+
+template <class T>
+void Broker::Impl::on_partition(const TopicPartition& where, Done<T> done, UniqueFunction<void(Partition&, Done<T>)> call) {
+  Result<PartitionKey> key = resolve(where);
+  if (!key) return done(std::move(key).error());
+  const std::size_t home = home_of(*key);
+  const std::size_t here = current_shard();
+  if (home == here) {
+    const auto found = shards[home]->partitions.find(*key);
+    if (found == shards[home]->partitions.end()) return done(Error{Errc::unknown_topic, "topic '" + where.topic + "' was deleted"});
+    return call(*found->second, std::move(done));
+  }
+  on_shard(home, [this, home, here, key = *key, topic = where.topic, done = std::move(done), call = std::move(call)]() mutable {
+    Done<T> answer = [this, here, done = std::move(done)](Result<T> result) mutable {
+      on_shard(here, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+    };
+    const auto found = shards[home]->partitions.find(key);
+    if (found == shards[home]->partitions.end()) return answer(Error{Errc::unknown_topic, "topic '" + topic + "' was deleted"});
+    call(*found->second, std::move(answer));
+  });
+}
+
+}  // namespace tidemark::broker

@@ -1,0 +1,283 @@
+#include <algorithm>
+
+#include "broker/broker_impl.h"
+#include "storage/base/log.h"
+
+/// Changes to topics: judged on the metadata shard, recorded in the metadata store, then shown to all shards at once.
+namespace tidemark::broker {
+namespace {
+
+std::string topic_key(std::string_view name) { return "topics/" + std::string(name); }
+/// A topic whose files are still to be removed; value: its number of partitions.
+std::string removal_key(Uuid id) { return "removals/" + id.to_string(); }
+
+std::string encode(const Topic& topic) {
+  state::TopicValue value;
+  value.set_name(topic.name);
+  value.set_id(topic.id.bytes.data(), topic.id.bytes.size());
+  value.set_partitions(topic.partitions);
+  value.set_created_ms(topic.created.time_since_epoch().count());
+  for (const auto& [key, text] : topic.config) (*value.mutable_config())[key] = text;
+  return value.SerializeAsString();
+}
+
+storage::TopicFile to_file(const Topic& topic) {
+  storage::TopicFile file;
+  file.name = topic.name;
+  file.id = topic.id;
+  file.partitions = topic.partitions;
+  file.config.assign(topic.config.begin(), topic.config.end());
+  return file;
+}
+
+}  // namespace
+
+Error Broker::Impl::unknown_topic(std::string_view name) const {
+  Error error{Errc::unknown_topic, "no topic '" + std::string(name) + "'"};
+  const std::string close = shards[current_shard()]->topics->suggestion(name);
+  if (!close.empty()) error.detail += "; did you mean '" + close + "'?";
+  return error;
+}
+
+Result<std::shared_ptr<const Topic>> Broker::Impl::decode_topic(std::string_view value, std::uint64_t revision) const {
+  state::TopicValue in;
+  if (!in.ParseFromArray(value.data(), static_cast<int>(value.size())) || in.id().size() != 16) {
+    return Error{Errc::corrupt_batch, "a topic in the metadata does not decode"};
+  }
+  auto topic = std::make_shared<Topic>();
+  topic->name = in.name();
+  std::memcpy(topic->id.bytes.data(), in.id().data(), 16);
+  topic->partitions = in.partitions();
+  topic->created = Timestamp(std::chrono::milliseconds(in.created_ms()));
+  topic->config = ConfigMap(in.config().begin(), in.config().end());
+  topic->revision = revision;
+  Result<ResolvedConfig> resolved = resolve_topic_config(topic->config, options.topic_defaults);
+  if (!resolved) return std::move(resolved).error();
+  topic->effective = resolved->typed;
+  return std::shared_ptr<const Topic>(std::move(topic));
+}
+
+/// The topics as the metadata has them, sharing what did not change.
+std::shared_ptr<const TopicTable> Broker::Impl::build_table() const {
+  const TopicTable& before = *shards[0]->topics;
+  auto table = std::make_shared<TopicTable>();
+  table->revision = metadata.revision();
+  for (const auto& [key, entry] : metadata.list("topics/")) {
+    const auto known = before.by_name.find(std::string_view(key).substr(7));
+    std::shared_ptr<const Topic> topic;
+    if (known != before.by_name.end() && known->second->revision == entry.revision) {
+      topic = known->second;
+    } else {
+      Result<std::shared_ptr<const Topic>> decoded = decode_topic(entry.value, entry.revision);
+      CHECK(decoded.has_value());  // Written by us, checked before it was written.
+      topic = *std::move(decoded);
+    }
+    table->by_id.emplace(topic->id, topic);
+    table->by_name.emplace(topic->name, std::move(topic));
+  }
+  return table;
+}
+
+void Broker::Impl::install_table(Task done) {
+  on_all_shards(
+      [table = build_table()](ShardState& shard) {
+        if (table->revision < shard.topics->revision) return;
+        shard.topics = table;
+        for (const auto& [key, partition] : shard.partitions) {
+          const auto topic = table->by_id.find(key.topic);
+          if (topic != table->by_id.end()) partition->set_topic(topic->second);
+        }
+      },
+      std::move(done));
+}
+
+void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
+  if (stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+  if (Status valid = validate_topic_name(spec.name); !valid) return done(std::move(valid).error());
+  if (shards[0]->topics->find(spec.name) != nullptr) {
+    return done(Error{Errc::topic_exists, "topic '" + spec.name + "' exists"});
+  }
+  const std::int32_t partitions = spec.partitions.value_or(options.default_partitions);
+  if (partitions < 1 || partitions > options.partitions_per_topic_max) {
+    return done(Error{Errc::invalid_argument, "partitions = " + std::to_string(partitions) + ": must lie in 1.." +
+                                                  std::to_string(options.partitions_per_topic_max)});
+  }
+  Result<ResolvedConfig> config = resolve_topic_config(spec.config, options.topic_defaults);
+  if (!config) return done(std::move(config).error());
+  auto topic = std::make_shared<Topic>();
+  topic->name = std::move(spec.name);
+  topic->id = Uuid::from_random(runtime.random(), runtime.random());
+  topic->partitions = partitions;
+  topic->created = runtime.clock().now();
+  topic->config = std::move(config->values);
+  topic->effective = config->typed;
+
+  // The directory first: it can fail without a trace. An empty directory that a crash leaves behind is removed by the next start.
+  runtime.disk_pool().post([this, topic, done = std::move(done)]() mutable {
+    Status made = directory->create_topic(to_file(*topic));
+    on_shard(0, [this, topic, made = std::move(made), done = std::move(done)]() mutable {
+      if (!made) return done(std::move(made).error());
+      write_topic(topic, 0, [this, topic, done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
+        if (written) return done(std::move(written));
+        Error error = std::move(written).error();
+        if (error.code == Errc::conflict) error = {Errc::topic_exists, "topic '" + topic->name + "' exists"};
+        runtime.disk_pool().post([this, id = topic->id] {
+          if (const Status removed = directory->remove_topic(id); !removed) log_warn(removed.error().to_string());
+        });
+        done(std::move(error));
+      });
+    });
+  });
+}
+
+/// Records the topic (new or changed), opens partitions it gained, and shows it everywhere.
+void Broker::Impl::write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision,
+                               Done<std::shared_ptr<const Topic>> done) {
+  const Topic* const before = shards[0]->topics->find(topic->name);
+  const std::int32_t partitions_before = before != nullptr && expected_revision != 0 ? before->partitions : 0;
+  metadata.txn({{topic_key(topic->name), expected_revision}}, {{topic_key(topic->name), encode(*topic)}},
+               [this, topic, partitions_before, done = std::move(done)](Result<std::uint64_t> revision) mutable {
+                 if (!revision) return done(std::move(revision).error());
+                 open_new_partitions(topic, partitions_before, [this, topic, done = std::move(done)](Result<void> opened) mutable {
+                   if (!opened) return done(std::move(opened).error());
+                   install_table([this, name = topic->name, done = std::move(done)]() mutable {
+                     const auto now = shards[0]->topics->by_name.find(name);
+                     if (now == shards[0]->topics->by_name.end())
+                       return done(Error{Errc::conflict, "topic '" + name + "' was deleted meanwhile"});
+                     done(now->second);
+                   });
+                 });
+               });
+}
+
+void Broker::Impl::open_new_partitions(std::shared_ptr<const Topic> topic, std::int32_t from, Done<void> done) {
+  if (from >= topic->partitions) return done(Status());
+  runtime.disk_pool().post([this, topic, from, done = std::move(done)]() mutable {
+    // A new partition has no files; opening it only sets up the books. Each goes to the shard that owns it.
+    struct Opened {
+      PartitionKey key;
+      std::unique_ptr<storage::Log> log;
+    };
+    auto per_shard = std::make_shared<std::vector<std::vector<Opened>>>(shards.size());
+    Status status;
+    for (std::int32_t p = from; p < topic->partitions && status; ++p) {
+      const PartitionKey key{topic->id, p};
+      storage::RecoveryReport report;
+      Result<std::unique_ptr<storage::Log>> log = storage::Log::open(
+          file_cache, directory->partition_directory(topic->id, p),
+          {.segment_bytes = topic->effective.segment_bytes, .segment_age = topic->effective.segment_age},
+          {.log_start = {}, .checkpoint = std::nullopt, .clean = true}, runtime.clock().now(), [](const BatchHeader&) {}, report);
+      if (log)
+        (*per_shard)[home_of(key)].push_back({key, *std::move(log)});
+      else
+        status = std::move(log).error();
+    }
+    on_shard(0, [this, topic, per_shard, status = std::move(status), done = std::move(done)]() mutable {
+      if (!status) return done(std::move(status));
+      on_all_shards(
+          [this, topic, per_shard](ShardState& shard) {
+            for (Opened& opened : (*per_shard)[shard.shard.index()]) {
+              shard.partitions.emplace(opened.key, std::make_shared<Partition>(services(shard), opened.key, topic, std::move(opened.log),
+                                                                               ProducerSessions(), Offset{}));
+            }
+          },
+          [done = std::move(done)]() mutable { done(Status()); });
+    });
+  });
+}
+
+void Broker::Impl::alter(std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done) {
+  const Topic* const before = shards[0]->topics->find(name);
+  if (before == nullptr) return done(unknown_topic(name));
+  if (changes.contains("entry.id")) {
+    const auto set = before->config.find("entry.id");
+    if (changes["entry.id"] != (set == before->config.end() ? "offset" : set->second)) {
+      return done(Error{Errc::invalid_config, "entry.id is fixed when the topic is created"});
+    }
+  }
+  ConfigMap merged = before->config;
+  for (auto& [key, value] : changes) {
+    if (value.empty())
+      merged.erase(key);
+    else
+      merged[key] = value;
+  }
+  Result<ResolvedConfig> config = resolve_topic_config(merged, options.topic_defaults);
+  if (!config) return done(std::move(config).error());
+  auto topic = std::make_shared<Topic>(*before);
+  topic->config = std::move(config->values);
+  topic->effective = config->typed;
+  runtime.disk_pool().post([this, topic, done = std::move(done)]() mutable {
+    if (const Status kept = directory->write_topic_file(to_file(*topic)); !kept) {
+      log_warn("topic file of '" + topic->name + "': " + kept.error().to_string());
+    }
+    on_shard(0, [this, topic, done = std::move(done)]() mutable { write_topic(topic, topic->revision, std::move(done)); });
+  });
+}
+
+void Broker::Impl::grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done) {
+  const Topic* const before = shards[0]->topics->find(name);
+  if (before == nullptr) return done(unknown_topic(name));
+  if (total <= before->partitions || total > options.partitions_per_topic_max) {
+    return done(Error{Errc::invalid_argument, "partitions = " + std::to_string(total) + ": topic '" + name + "' has " +
+                                                  std::to_string(before->partitions) + ", the new total must be larger and at most " +
+                                                  std::to_string(options.partitions_per_topic_max)});
+  }
+  auto topic = std::make_shared<Topic>(*before);
+  topic->partitions = total;
+  write_topic(topic, before->revision, std::move(done));
+}
+
+void Broker::Impl::remove(std::string name, Done<void> done) {
+  const Topic* const topic = shards[0]->topics->find(name);
+  if (topic == nullptr) return done(unknown_topic(name));
+  const Uuid id = topic->id;
+  const std::int32_t partitions = topic->partitions;
+  metadata.txn({{topic_key(name), topic->revision}}, {{topic_key(name), std::nullopt}, {removal_key(id), std::to_string(partitions)}},
+               [this, id, partitions, done = std::move(done)](Result<std::uint64_t> revision) mutable {
+                 if (!revision) return done(std::move(revision).error());
+                 install_table([this, id, partitions, done = std::move(done)]() mutable {
+                   done(Status());
+                   finish_removal(id, partitions);
+                 });
+               });
+}
+
+/// The topic is gone for everybody; its partitions end their work, then files and state go. Repeated after a crash.
+void Broker::Impl::finish_removal(Uuid id, std::int32_t partitions) {
+  auto gather = std::make_shared<Countdown>();
+  gather->done = [this, id, partitions] {
+    runtime.disk_pool().post([this, id, partitions] {
+      const Status removed = directory->remove_topic(id);
+      if (!removed) return log_warn("files of a deleted topic stay until the next start: " + removed.error().to_string());
+      on_shard(0, [this, id, partitions] {
+        std::vector<storage::StateRecord> records;
+        for (std::int32_t p = 0; p < partitions; ++p) {
+          records.push_back({PartitionKey{id, p}.stream(), storage::StateRecordType::deleted, true, 0, {}});
+        }
+        committer->submit(std::move(records), shards[0]->shard, [this, id](Status recorded) {
+          if (!recorded) return log_warn("a deleted topic's state stays until the next start: " + recorded.error().to_string());
+          metadata.txn({}, {{removal_key(id), std::nullopt}}, [](Result<std::uint64_t> forgotten) {
+            if (!forgotten) log_warn("a removal will be repeated at the next start: " + forgotten.error().to_string());
+          });
+        });
+      });
+    });
+  };
+  on_all_shards(
+      [gather, id](ShardState& shard) {
+        for (auto entry = shard.partitions.begin(); entry != shard.partitions.end();) {
+          if (entry->first.topic != id) {
+            ++entry;
+            continue;
+          }
+          ++gather->left;
+          const std::shared_ptr<Partition> partition = std::move(entry->second);
+          entry = shard.partitions.erase(entry);
+          partition->close(Error{Errc::unknown_topic, "the topic was deleted"}, [gather] { gather->one_less(); });
+        }
+      },
+      [gather] { gather->one_less(); });
+}
+
+}  // namespace tidemark::broker

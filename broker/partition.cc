@@ -1,0 +1,652 @@
+#include "broker/partition.h"
+
+#include <algorithm>
+
+#include "storage/base/log.h"
+#include "storage/base/units.h"
+#include "storage/batch/filler_batch.h"
+
+namespace tidemark::broker {
+namespace {
+
+/// Weak durability: how many offsets are reserved at a time.
+constexpr std::int64_t kReservedOffsets = 1'000'000;
+constexpr std::size_t kReadBytesMax = storage::kGroupBytesMax;
+
+std::int64_t to_ms(Timestamp time) { return time.time_since_epoch().count(); }
+
+/// Records in consecutive whole batches, for the counters.
+std::uint64_t count_records(ByteView batches) {
+  std::uint64_t count = 0;
+  while (!batches.empty()) {
+    const Result<BatchHeader> header = BatchHeader::parse(batches);
+    if (!header || header->size_bytes() > batches.size()) break;
+    count += static_cast<std::uint64_t>(header->record_count);
+    batches = batches.subspan(header->size_bytes());
+  }
+  return count;
+}
+
+void to_proto(const ProducerSession& session, state::PartitionChange::Producer& out) {
+  out.set_id(session.id);
+  out.set_epoch(session.epoch);
+  out.set_last_append_ms(to_ms(session.last_append));
+  for (const ProducedBatch& batch : session.batches) {
+    auto& entry = *out.add_batches();
+    entry.set_first_sequence(batch.first_sequence);
+    entry.set_last_sequence(batch.last_sequence);
+    entry.set_base_offset(batch.base_offset.value);
+    entry.set_end_offset(batch.end_offset.value);
+    entry.set_append_time_ms(to_ms(batch.append_time));
+  }
+}
+
+ProducerSession from_proto(const state::PartitionChange::Producer& in) {
+  ProducerSession session{.id = in.id(),
+                          .epoch = static_cast<std::int16_t>(in.epoch()),
+                          .batches = {},
+                          .last_append = Timestamp(std::chrono::milliseconds(in.last_append_ms()))};
+  for (const auto& entry : in.batches()) {
+    session.batches.push_back({entry.first_sequence(), entry.last_sequence(), Offset{entry.base_offset()}, Offset{entry.end_offset()},
+                               Timestamp(std::chrono::milliseconds(entry.append_time_ms()))});
+  }
+  return session;
+}
+
+void to_proto(const storage::LogCheckpoint& checkpoint, state::PartitionChange::Checkpoint& out) {
+  out.set_segment_base(checkpoint.segment_base.value);
+  out.set_position(checkpoint.position.value);
+  out.set_offset(checkpoint.offset.value);
+  out.set_leader_epoch(checkpoint.leader_epoch);
+}
+
+storage::StateRecord to_record(const PartitionKey& key, const state::PartitionChange& change, storage::StateRecordType type) {
+  storage::StateRecord record{.stream = key.stream(), .type = type, .last_part = true, .sequence = 0, .payload = {}};
+  record.payload.resize(change.ByteSizeLong());
+  CHECK(change.SerializeToArray(record.payload.data(), static_cast<int>(record.payload.size())));
+  return record;
+}
+
+}  // namespace
+
+storage::StreamKey PartitionKey::stream() const {
+  std::string id(reinterpret_cast<const char*>(topic.bytes.data()), topic.bytes.size());
+  std::array<std::byte, 4> number;
+  store_le(number.data(), partition);
+  id.append(as_text(number));
+  return {storage::StreamKind::partition, std::move(id)};
+}
+
+std::optional<PartitionKey> PartitionKey::from_stream(const storage::StreamKey& stream) {
+  if (stream.kind != storage::StreamKind::partition || stream.id.size() != 20) return std::nullopt;
+  PartitionKey key;
+  std::memcpy(key.topic.bytes.data(), stream.id.data(), 16);
+  key.partition = load_le<std::int32_t>(as_bytes(stream.id).data() + 16);
+  return key;
+}
+
+void PartitionState::apply(const state::PartitionChange& change) {
+  if (change.has_log_start()) log_start = Offset{change.log_start()};
+  if (change.has_checkpoint()) {
+    const auto& in = change.checkpoint();
+    checkpoint = storage::LogCheckpoint{Offset{in.segment_base()}, FilePosition{in.position()}, Offset{in.offset()}, in.leader_epoch()};
+  }
+  if (change.has_leader_epoch()) leader_epoch = change.leader_epoch();
+  if (change.has_reserved_end()) reserved_end = Offset{change.reserved_end()};
+  for (const auto& in : change.producers()) {
+    ProducerSession session = from_proto(in);
+    const auto known = std::ranges::find(producers, session.id, &ProducerSession::id);
+    if (known == producers.end())
+      producers.push_back(std::move(session));
+    else
+      *known = std::move(session);
+  }
+}
+
+void ColdReads::start(std::size_t bytes, Task task) {
+  waiting_.emplace_back(bytes, std::move(task));
+  run_waiting();
+}
+
+void ColdReads::finished(std::size_t bytes) {
+  bytes_ -= bytes;
+  run_waiting();
+}
+
+void ColdReads::run_waiting() {
+  while (!waiting_.empty() && (bytes_ == 0 || bytes_ + waiting_.front().first <= bytes_max_)) {
+    auto [bytes, task] = std::move(waiting_.front());
+    waiting_.pop_front();
+    bytes_ += bytes;
+    task();
+  }
+}
+
+Partition::Partition(PartitionServices services, PartitionKey key, std::shared_ptr<const Topic> topic, std::unique_ptr<storage::Log> log,
+                     ProducerSessions producers, Offset reserved_end)
+    : services_(services),
+      key_(key),
+      topic_(std::move(topic)),
+      log_(std::move(log)),
+      producers_(std::move(producers)),
+      tail_(services.tails),
+      reserved_end_(reserved_end) {}
+
+Partition::~Partition() = default;
+
+std::string Partition::name() const { return topic_->name + ":" + std::to_string(key_.partition); }
+
+// --- Appending.
+
+std::optional<Error> Partition::append_refusal(std::size_t bytes) const {
+  if (closed_) return closed_;
+  if (log_->append_error()) return log_->append_error();
+  if (const auto reason = services_.space.reason()) return Error{Errc::disk_full, *reason};
+  if (bytes > config().message_bytes_max || bytes > storage::kGroupBytesMax) {
+    return Error{Errc::batch_too_large, "a batch of " + std::to_string(bytes) + " bytes for " + name() + ", whose max.message.bytes is " +
+                                            std::to_string(config().message_bytes_max)};
+  }
+  return std::nullopt;
+}
+
+void Partition::append(Slice batch, Done<Appended> done) {
+  if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
+  Result<BatchHeader> header = validate_produced_batch(batch.view());
+  if (!header) {
+    Error error = std::move(header).error();
+    error.detail = name() + ": " + error.detail;
+    return done(std::move(error));
+  }
+  if (!services_.staging.try_take(batch.size())) {
+    return done(Error{Errc::overloaded, format_size(services_.staging.used()) + " of records wait for the disk; try again shortly"});
+  }
+  if (config().log_append_time) set_log_append_time(batch.writable(), services_.runtime.clock().now());
+  pending_.push_back({std::move(batch), *header, std::move(done)});
+  advance();
+}
+
+/// Stages what can be staged, in arrival order.
+void Partition::advance() {
+  while (!pending_.empty()) {
+    if (!stage(pending_.front())) break;
+    pending_.pop_front();
+  }
+  pump();
+}
+
+/// False: the append must wait for space or offsets, which are on their way.
+bool Partition::stage(PendingAppend& append) {
+  const std::size_t bytes = append.batch.size();
+  BatchHeader& header = append.header;
+  if (header.has_producer()) {
+    Result<std::optional<ProducedBatch>> repeated = producers_.check(header);
+    if (!repeated || repeated->has_value()) {
+      services_.staging.give_back(bytes);
+      if (!repeated) {
+        Error error = std::move(repeated).error();
+        error.detail = name() + ": " + error.detail;
+        append.done(std::move(error));
+        return true;
+      }
+      const ProducedBatch& first = **repeated;
+      ++duplicates_;
+      const Appended answer{first.base_offset, log_->log_start(), first.append_time, true, config().durability};
+      if (first.end_offset <= high_watermark())
+        append.done(answer);
+      else
+        duplicate_waiters_.push_back({first.end_offset, 0, answer, std::move(append.done)});
+      return true;
+    }
+  }
+  const Timestamp now = services_.runtime.clock().now();
+  if (!log_->has_space(bytes, now)) {
+    request_space(bytes);
+    return false;
+  }
+  if (skip_to_) {
+    if (!log_->has_space(kBatchHeaderBytes + bytes, now)) {
+      request_space(kBatchHeaderBytes + bytes);
+      return false;
+    }
+    stage_filler(now);
+  }
+  const std::int64_t count = header.last_offset_delta + 1;
+  if (weak()) {
+    if (log_->end_offset() + count + kReservedOffsets / 2 > reserved_end_) request_reservation();
+    if (log_->end_offset() + count > reserved_end_) return false;
+  }
+  const Offset base = log_->stage(append.batch, header, now);
+  header.base_offset = base;
+  if (header.has_producer()) producers_.appended(header, base, now);
+  tail_.push(base, base + count, std::move(append.batch));
+  records_in_ += static_cast<std::uint64_t>(header.record_count);
+  bytes_in_ += bytes;
+  waiters_.push_back({base + count, bytes, {base, log_->log_start(), now, false, config().durability}, std::move(append.done)});
+  return true;
+}
+
+void Partition::skip_to(Offset offset) {
+  CHECK(offset > log_->end_offset());
+  log_->set_leader_epoch(log_->leader_epoch() + 1);
+  skip_to_ = offset;
+}
+
+/// Fills the offsets that were reserved before the crash, so that the chain of offsets stays whole.
+void Partition::stage_filler(Timestamp now) {
+  const Offset from = log_->end_offset();
+  const Offset to = *std::exchange(skip_to_, std::nullopt);
+  Slice filler = build_filler_batch(from, to, log_->leader_epoch());
+  const Result<BatchHeader> header = BatchHeader::parse(filler.view());
+  CHECK(header.has_value());
+  log_->stage(filler, *header, now);
+  tail_.push(from, to, std::move(filler));
+}
+
+void Partition::fail_pending(const Error& error) {
+  std::deque<PendingAppend> failed = std::move(pending_);
+  pending_.clear();
+  for (PendingAppend& append : failed) {
+    services_.staging.give_back(append.batch.size());
+    append.done(error);
+  }
+}
+
+void Partition::request_space(std::size_t bytes) {
+  if (space_under_way_) return;
+  space_under_way_ = true;
+  started();
+  storage::SpacePlan plan = log_->plan_space(bytes, services_.runtime.clock().now());
+  services_.runtime.disk_pool().post([self = shared_from_this(), plan = std::move(plan)]() mutable {
+    Status provided = plan.execute(self->services_.files);
+    self->services_.shard.post([self, plan = std::move(plan), provided = std::move(provided)]() mutable {
+      self->space_under_way_ = false;
+      if (provided) {
+        self->log_->apply(std::move(plan));
+        self->advance();
+      } else {
+        self->log_->abandon(std::move(plan));
+        // A full disk is met here, before anything changed. Anything else is a disk that cannot be trusted with more.
+        if (provided.error().code != Errc::disk_full) self->services_.fatal(provided.error());
+        self->fail_pending(provided.error());
+      }
+      self->finished();
+    });
+  });
+}
+
+void Partition::request_reservation() {
+  if (reservation_under_way_) return;
+  reservation_under_way_ = true;
+  const Offset wanted = log_->end_offset() + 2 * kReservedOffsets;
+  state::PartitionChange change;
+  change.set_reserved_end(wanted.value);
+  submit_change(change, [this, wanted](Status recorded) {
+    reservation_under_way_ = false;
+    if (recorded) {
+      reserved_end_ = wanted;
+      advance();
+    } else {
+      fail_pending(recorded.error());
+    }
+  });
+}
+
+/// Hands the next group to the committer when none is in flight.
+void Partition::pump() {
+  if (log_->group_in_flight() || !log_->has_staged()) return;
+  started();
+  storage::WriteGroup group = log_->take_group();
+  auto done = [self = shared_from_this()](storage::WriteGroup&& written) {
+    self->group_done(std::move(written));
+    self->finished();
+  };
+  if (weak())
+    services_.committer.write_only(std::move(group), services_.shard, std::move(done));
+  else
+    services_.committer.submit(std::move(group), services_.shard, std::move(done));
+}
+
+void Partition::group_done(storage::WriteGroup&& group) {
+  if (weak() && (unflushed_files_.empty() || unflushed_files_.back() != group.file)) unflushed_files_.push_back(group.file);
+  if (unflushed_files_.size() > 1 || (closed_ && !unflushed_files_.empty())) flush_written();
+  log_->flushed(std::move(group));
+  complete_waiters();
+  wake_readers();
+  pump();
+  if (config().durability == Durability::interval) schedule_interval_flush();
+  if (log_->bytes_since_checkpoint() >= services_.options.checkpoint_bytes) checkpoint({});
+}
+
+void Partition::complete_waiters() {
+  const Offset flushed = high_watermark();
+  while (!waiters_.empty() && waiters_.front().end <= flushed) {
+    FlushWaiter waiter = std::move(waiters_.front());
+    waiters_.pop_front();
+    services_.staging.give_back(waiter.bytes);
+    waiter.done(waiter.answer);
+  }
+  if (duplicate_waiters_.empty()) return;
+  std::vector<FlushWaiter> ready;
+  std::erase_if(duplicate_waiters_, [&](FlushWaiter& waiter) {
+    if (waiter.end > flushed) return false;
+    ready.push_back(std::move(waiter));
+    return true;
+  });
+  for (FlushWaiter& waiter : ready) waiter.done(waiter.answer);
+}
+
+void Partition::schedule_interval_flush() {
+  if (interval_timer_ || closed_) return;
+  interval_timer_ = services_.shard.run_after(config().flush_interval, [self = shared_from_this()] {
+    self->interval_timer_.reset();
+    self->flush_written();
+  });
+}
+
+/// Weak durability: flushes what was written, on the disk pool.
+void Partition::flush_written() {
+  if (unflushed_files_.empty()) return;
+  started();
+  services_.runtime.disk_pool().post([self = shared_from_this(), files = std::exchange(unflushed_files_, {})]() mutable {
+    Status flushed;
+    for (const auto& file : files) {
+      if (flushed) flushed = file->sync();
+    }
+    if (!flushed) self->services_.fatal(flushed.error());
+    files.clear();
+    self->services_.shard.post([self] { self->finished(); });
+  });
+}
+
+// --- Reading.
+
+Status Partition::check_range(Offset from) const {
+  if (from >= log_->log_start() && from <= high_watermark()) return {};
+  return Error{Errc::offset_out_of_range, name() + " holds offsets " + std::to_string(log_->log_start().value) + ".." +
+                                              std::to_string(high_watermark().value) + ", not " + std::to_string(from.value)};
+}
+
+ReadReply Partition::reply_at(Offset next) const { return {{}, next, log_->log_start(), high_watermark(), high_watermark()}; }
+
+void Partition::read(ReadRequest request, Done<ReadReply> done) {
+  request.bytes_max = std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax);
+  request.bytes_min = std::min(request.bytes_min, request.bytes_max);
+  serve(request, std::move(done), request.wait_max.count() > 0);
+}
+
+void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait) {
+  if (closed_) return done(*closed_);
+  if (Status in_range = check_range(request.from); !in_range) return done(std::move(in_range).error());
+  const Offset limit = high_watermark();
+  if (request.from == limit) {
+    if (may_wait) return park(request, std::move(done));
+    return done(reply_at(request.from));
+  }
+  if (may_wait) {
+    const auto available = tail_.bytes_between(request.from, limit, request.bytes_min);
+    if (available && *available < request.bytes_min) return park(request, std::move(done));
+  }
+  auto cached = tail_.read(request.from, limit, request.bytes_max);
+  if (!cached || cached->batches.empty()) return read_cold(request, std::move(done));
+  ReadReply reply = reply_at(cached->next);
+  reply.batches = std::move(cached->batches);
+  count_out(reply);
+  done(std::move(reply));
+}
+
+void Partition::park(ReadRequest request, Done<ReadReply> done) {
+  const std::uint64_t id = next_reader_id_++;
+  const TimerId timer = services_.shard.run_after(request.wait_max, [self = shared_from_this(), id] {
+    const auto reader = std::ranges::find(self->parked_, id, &ParkedReader::id);
+    if (reader == self->parked_.end()) return;
+    ParkedReader expired = std::move(*reader);
+    self->parked_.erase(reader);
+    self->serve(expired.request, std::move(expired.done), false);
+  });
+  parked_.push_back({id, request, std::move(done), timer});
+}
+
+/// Serves those who have enough to read now; the others keep their place and their deadline.
+void Partition::wake_readers() {
+  std::list<ParkedReader> ready;
+  const Offset limit = high_watermark();
+  for (auto reader = parked_.begin(); reader != parked_.end();) {
+    const ReadRequest& request = reader->request;
+    const auto available = tail_.bytes_between(request.from, limit, request.bytes_min);
+    const bool enough =
+        closed_ || request.from < log_->log_start() || (request.from < limit && (!available || *available >= request.bytes_min));
+    const auto next = std::next(reader);
+    if (enough) ready.splice(ready.end(), parked_, reader);
+    reader = next;
+  }
+  for (ParkedReader& reader : ready) {
+    services_.shard.cancel(reader.timer);
+    serve(reader.request, std::move(reader.done), false);
+  }
+}
+
+void Partition::read_cold(ReadRequest request, Done<ReadReply> done) {
+  started();
+  services_.cold_reads.start(request.bytes_max, [self = shared_from_this(), request, done = std::move(done)]() mutable {
+    // It may have waited its turn: the range is judged again.
+    if (Status in_range = self->check_range(request.from); !in_range || request.from == self->high_watermark()) {
+      self->services_.cold_reads.finished(request.bytes_max);
+      if (in_range)
+        done(self->reply_at(request.from));
+      else
+        done(std::move(in_range).error());
+      return self->finished();
+    }
+    storage::ReadPlan plan = self->log_->plan_read(request.from, self->high_watermark(), request.bytes_max);
+    self->services_.runtime.disk_pool().post([self, request, plan = std::move(plan), done = std::move(done)]() mutable {
+      std::vector<storage::Damage> found;
+      Result<storage::ReadResult> read = plan.execute(self->services_.files, found);
+      self->services_.shard.post([self, request, read = std::move(read), found = std::move(found), done = std::move(done)]() mutable {
+        self->services_.cold_reads.finished(request.bytes_max);
+        if (!found.empty()) {
+          for (const storage::Damage& damage : found) log_error(self->name() + ": damaged, quarantined: " + damage.to_string());
+          self->log_->add_damage(found);
+        }
+        if (!read) {
+          Error error = std::move(read).error();
+          error.detail = self->name() + ": " + error.detail;
+          done(std::move(error));
+        } else {
+          ReadReply reply = self->reply_at(read->next);
+          if (!read->batches.empty()) reply.batches.push_back(std::move(read->batches));
+          self->count_out(reply);
+          done(std::move(reply));
+        }
+        self->finished();
+      });
+    });
+  });
+}
+
+void Partition::count_out(const ReadReply& reply) {
+  for (const Slice& batches : reply.batches) {
+    bytes_out_ += batches.size();
+    records_out_ += count_records(batches.view());
+  }
+}
+
+void Partition::find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done) {
+  if (closed_) return done(*closed_);
+  const Offset end = high_watermark();
+  if (query == OffsetQuery::earliest) return done(OffsetAt{log_->log_start(), -1, true});
+  if (query == OffsetQuery::latest || log_->log_start() == end) return done(OffsetAt{end, -1, query == OffsetQuery::latest});
+  started();
+  storage::TimestampPlan plan = log_->plan_timestamp(timestamp_ms, end);
+  services_.runtime.disk_pool().post([self = shared_from_this(), end, plan = std::move(plan), done = std::move(done)]() mutable {
+    Result<std::optional<storage::TimestampPlan::Found>> found = plan.execute(self->services_.files);
+    self->services_.shard.post([self, end, found = std::move(found), done = std::move(done)]() mutable {
+      if (!found)
+        done(std::move(found).error());
+      else if (*found)
+        done(OffsetAt{(*found)->offset, (*found)->timestamp_ms, true});
+      else
+        done(OffsetAt{end, -1, false});
+      self->finished();
+    });
+  });
+}
+
+// --- Log start, checkpoints, state.
+
+void Partition::submit_change(const state::PartitionChange& change, Committer::StateDone done) {
+  started();
+  std::vector<storage::StateRecord> records;
+  records.push_back(to_record(key_, change, storage::StateRecordType::delta));
+  services_.committer.submit(std::move(records), services_.shard,
+                             [self = shared_from_this(), done = std::move(done)](Status recorded) mutable {
+                               done(std::move(recorded));
+                               self->finished();
+                             });
+}
+
+void Partition::trim(Offset before, Done<Offset> done) {
+  if (closed_) return done(*closed_);
+  before = std::min(before, high_watermark());
+  if (before <= log_->log_start()) return done(log_->log_start());
+  state::PartitionChange change;
+  change.set_log_start(before.value);
+  submit_change(change, [this, before, done = std::move(done)](Status recorded) mutable {
+    if (!recorded) return done(std::move(recorded).error());
+    // Another trim may have gone further meanwhile; the log start never moves back.
+    if (before > log_->log_start()) log_->set_log_start(before);
+    remove_files();
+    wake_readers();
+    done(log_->log_start());
+  });
+}
+
+void Partition::remove_files() {
+  std::optional<storage::RemovePlan> plan = log_->take_removable();
+  if (!plan) return;
+  started();
+  services_.runtime.disk_pool().post([self = shared_from_this(), plan = *std::move(plan)]() mutable {
+    // Files that stay behind cost space, not correctness: the next start removes them.
+    if (const Status removed = plan.execute(self->services_.files); !removed) log_warn(self->name() + ": " + removed.error().to_string());
+    self->services_.shard.post([self] { self->finished(); });
+  });
+}
+
+void Partition::enforce_retention() {
+  if (closed_ || (!config().retention && !config().retention_bytes)) return;
+  const Timestamp now = services_.runtime.clock().now();
+  producers_.expire(now);
+  const Offset start = log_->retention_start(now, config().retention, config().retention_bytes);
+  if (start <= log_->log_start()) return;
+  trim(start, [name = name()](Result<Offset> moved) {
+    if (moved)
+      log_info(name + ": retention moved the log start to " + std::to_string(moved->value));
+    else
+      log_warn(name + ": retention: " + moved.error().to_string());
+  });
+}
+
+void Partition::checkpoint(Task done) {
+  if (checkpoint_under_way_ || !wants_checkpoint()) {
+    if (done) done();
+    return;
+  }
+  checkpoint_under_way_ = true;
+  started();
+  storage::CheckpointPlan plan = log_->plan_checkpoint();
+  services_.runtime.disk_pool().post([self = shared_from_this(), plan = std::move(plan), done = std::move(done)]() mutable {
+    Status executed = plan.execute(self->services_.files);
+    self->services_.shard.post([self, plan = std::move(plan), executed = std::move(executed), done = std::move(done)]() mutable {
+      self->checkpoint_under_way_ = false;
+      if (executed) {
+        self->recorded_checkpoint_ = self->log_->apply(std::move(plan));
+        state::PartitionChange change;
+        to_proto(*self->recorded_checkpoint_, *change.mutable_checkpoint());
+        for (const ProducerSession& session : self->producers_.take_changed(self->log_->flushed_offset())) {
+          to_proto(session, *change.add_producers());
+        }
+        self->submit_change(change, [done = std::move(done)](Status) mutable {
+          // A checkpoint that was not recorded only makes the next recovery longer.
+          if (done) done();
+        });
+      } else {
+        // The index or a seal could not be made durable; recovery rebuilds both. But a disk that fails to flush is not used further.
+        if (executed.error().code != Errc::disk_full) self->services_.fatal(executed.error());
+        if (done) done();
+      }
+      self->finished();
+    });
+  });
+}
+
+std::vector<storage::StateRecord> Partition::snapshot() const {
+  constexpr int kProducersPerPart = 5000;
+  std::vector<storage::StateRecord> parts;
+  state::PartitionChange change;
+  change.set_log_start(log_->log_start().value);
+  change.set_leader_epoch(log_->leader_epoch());
+  if (reserved_end_.value > 0) change.set_reserved_end(reserved_end_.value);
+  if (recorded_checkpoint_) to_proto(*recorded_checkpoint_, *change.mutable_checkpoint());
+  const auto finish_part = [&] {
+    parts.push_back(to_record(key_, change, parts.empty() ? storage::StateRecordType::snapshot : storage::StateRecordType::snapshot_more));
+    parts.back().last_part = false;
+    change.Clear();
+  };
+  for (const ProducerSession& session : producers_.all(log_->flushed_offset())) {
+    to_proto(session, *change.add_producers());
+    if (change.producers_size() == kProducersPerPart) finish_part();
+  }
+  if (parts.empty() || change.producers_size() > 0) finish_part();
+  parts.back().last_part = true;
+  return parts;
+}
+
+// --- Life.
+
+void Partition::set_topic(std::shared_ptr<const Topic> topic) {
+  topic_ = std::move(topic);
+  log_->set_config({.segment_bytes = config().segment_bytes, .segment_age = config().segment_age});
+}
+
+PartitionInfo Partition::describe() const {
+  PartitionInfo info;
+  info.partition = key_.partition;
+  info.log_start = log_->log_start();
+  info.end = log_->end_offset();
+  info.high_watermark = high_watermark();
+  info.bytes = log_->size_bytes();
+  info.segments = log_->segment_count();
+  info.leader_epoch = log_->leader_epoch();
+  info.damage = log_->damage();
+  info.state = "online";
+  if (log_->append_error())
+    info.state = log_->append_error()->detail;
+  else if (services_.space.refuses_appends())
+    info.state = "read-only: disk full";
+  info.records_in = records_in_;
+  info.bytes_in = bytes_in_;
+  info.records_out = records_out_;
+  info.bytes_out = bytes_out_;
+  info.duplicates = duplicates_;
+  return info;
+}
+
+void Partition::finished() {
+  CHECK(under_way_ > 0);
+  if (--under_way_ == 0 && drained_) std::exchange(drained_, {})();
+}
+
+void Partition::close(Error reason, Task drained) {
+  closed_ = std::move(reason);
+  fail_pending(*closed_);
+  // What is staged is still written and answered; only new work is refused.
+  wake_readers();
+  if (interval_timer_) services_.shard.cancel(*std::exchange(interval_timer_, std::nullopt));
+  flush_written();
+  drained_ = std::move(drained);
+  started();
+  finished();
+}
+
+void Partition::drain(Task drained) { close(Error{Errc::shutting_down, "the broker is stopping"}, std::move(drained)); }
+
+}  // namespace tidemark::broker

@@ -1,0 +1,189 @@
+#pragma once
+
+#include <deque>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/broker.h"
+#include "broker/committer.h"
+#include "broker/memory_budget.h"
+#include "broker/producer_sessions.h"
+#include "broker/space_guard.h"
+#include "broker/state.pb.h"
+#include "broker/tail_cache.h"
+#include "storage/log.h"
+#include "storage/state_log.h"
+
+namespace tidemark::broker {
+
+struct PartitionKey {
+  Uuid topic;
+  std::int32_t partition = 0;
+  bool operator==(const PartitionKey&) const = default;
+  storage::StreamKey stream() const;
+  static std::optional<PartitionKey> from_stream(const storage::StreamKey& stream);
+};
+
+}  // namespace tidemark::broker
+
+template <>
+struct std::hash<tidemark::broker::PartitionKey> {
+  std::size_t operator()(const tidemark::broker::PartitionKey& key) const noexcept {
+    return std::hash<tidemark::Uuid>()(key.topic) * 31 + static_cast<std::size_t>(key.partition);
+  }
+};
+
+namespace tidemark::broker {
+
+/// Bounds the bytes that cold reads of one shard hold at once; further ones wait in order.
+class ColdReads {
+ public:
+  explicit ColdReads(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+  void start(std::size_t bytes, Task task);
+  void finished(std::size_t bytes);
+
+ private:
+  void run_waiting();
+
+  const std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::deque<std::pair<std::size_t, Task>> waiting_;
+};
+
+/// What a partition works with; all of it outlives the partition.
+struct PartitionServices {
+  Runtime& runtime;
+  Shard& shard;
+  Committer& committer;
+  storage::FileCache& files;
+  TailCache& tails;
+  ColdReads& cold_reads;
+  SpaceGuard& space;
+  MemoryBudget& staging;
+  const BrokerOptions& options;
+  const std::function<void(Error)>& fatal;
+};
+
+/// What the state log knows of a partition.
+struct PartitionState {
+  Offset log_start;
+  std::optional<storage::LogCheckpoint> checkpoint;
+  std::int32_t leader_epoch = 0;
+  Offset reserved_end;
+  std::vector<ProducerSession> producers;
+
+  void apply(const state::PartitionChange& change);
+};
+
+/// One partition: the log, its producers, its waiting readers and writers. Lives on one shard; only that shard calls it.
+///
+/// Staged state (offsets, sequences) decides on the next append; readers see the flushed part only. Completions of work under way share
+/// ownership, so a closed partition goes away when the last of them is done.
+class Partition : public std::enable_shared_from_this<Partition> {
+ public:
+  Partition(PartitionServices services, PartitionKey key, std::shared_ptr<const Topic> topic, std::unique_ptr<storage::Log> log,
+            ProducerSessions producers, Offset reserved_end);
+  ~Partition();
+
+  const PartitionKey& key() const { return key_; }
+  Offset end_offset() const { return log_->end_offset(); }
+  /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
+  void skip_to(Offset offset);
+  void append(Slice batch, Done<Appended> done);
+  void read(ReadRequest request, Done<ReadReply> done);
+  void find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  void trim(Offset before, Done<Offset> done);
+  PartitionInfo describe() const;
+  void set_topic(std::shared_ptr<const Topic> topic);
+
+  /// Records a checkpoint if anything was flushed since the last one; `done` when it is submitted or there is nothing to do.
+  void checkpoint(Task done);
+  bool wants_checkpoint() const { return log_->bytes_since_checkpoint() > 0; }
+  void enforce_retention();
+  /// The whole state for the state log.
+  std::vector<storage::StateRecord> snapshot() const;
+
+  /// Answers everybody who waits with `reason` and refuses what comes. `drained` runs when no work is under way any more.
+  void close(Error reason, Task drained);
+  /// Refuses new appends, answers waiting readers, and runs `drained` when all that is staged is flushed.
+  void drain(Task drained);
+
+ private:
+  struct PendingAppend {
+    Slice batch;
+    BatchHeader header;
+    Done<Appended> done;
+  };
+  struct FlushWaiter {
+    Offset end;
+    std::size_t bytes;
+    Appended answer;
+    Done<Appended> done;
+  };
+  struct ParkedReader {
+    std::uint64_t id;
+    ReadRequest request;
+    Done<ReadReply> done;
+    TimerId timer;
+  };
+
+  const TopicConfig& config() const { return topic_->effective; }
+  bool weak() const { return config().durability != Durability::fsync; }
+  Offset high_watermark() const { return log_->flushed_offset(); }
+  std::string name() const;
+  std::optional<Error> append_refusal(std::size_t bytes) const;
+  void advance();
+  bool stage(PendingAppend& append);
+  void stage_filler(Timestamp now);
+  void fail_pending(const Error& error);
+  void request_space(std::size_t bytes);
+  void request_reservation();
+  void pump();
+  void group_done(storage::WriteGroup&& group);
+  void complete_waiters();
+  void schedule_interval_flush();
+  void flush_written();
+  Status check_range(Offset from) const;
+  void serve(ReadRequest request, Done<ReadReply> done, bool may_wait);
+  void park(ReadRequest request, Done<ReadReply> done);
+  void wake_readers();
+  void read_cold(ReadRequest request, Done<ReadReply> done);
+  ReadReply reply_at(Offset next) const;
+  void count_out(const ReadReply& reply);
+  void submit_change(const state::PartitionChange& change, Committer::StateDone done);
+  void remove_files();
+  void started() { ++under_way_; }
+  void finished();
+
+  PartitionServices services_;
+  const PartitionKey key_;
+  std::shared_ptr<const Topic> topic_;
+  std::unique_ptr<storage::Log> log_;
+  ProducerSessions producers_;
+  PartitionTail tail_;
+
+  std::deque<PendingAppend> pending_;           ///< Validated, waiting for space or a reservation.
+  std::deque<FlushWaiter> waiters_;             ///< Staged, in offset order.
+  std::vector<FlushWaiter> duplicate_waiters_;  ///< Retries of batches that are still staged.
+  std::list<ParkedReader> parked_;
+  std::uint64_t next_reader_id_ = 0;
+
+  bool space_under_way_ = false;
+  bool reservation_under_way_ = false;
+  bool checkpoint_under_way_ = false;
+  std::optional<TimerId> interval_timer_;
+  std::vector<std::shared_ptr<storage::File>> unflushed_files_;  ///< Weak durability: written, not flushed.
+  Offset reserved_end_;
+  std::optional<Offset> skip_to_;  ///< Weak durability, after an unclean start: where the next append goes on.
+  std::optional<storage::LogCheckpoint> recorded_checkpoint_;
+  std::size_t under_way_ = 0;
+  std::optional<Error> closed_;
+  Task drained_;
+
+  std::uint64_t records_in_ = 0, bytes_in_ = 0, records_out_ = 0, bytes_out_ = 0, duplicates_ = 0;
+};
+
+}  // namespace tidemark::broker
