@@ -85,18 +85,23 @@ struct RecordView {
   std::vector<HeaderView> headers() const;
 };
 
-/// Walks the records of one whole batch, unpacking it first when it is compressed.
+/// Walks the records of one whole batch, unpacking it first when it is compressed. Move-only: views point into its unpacked copy.
 class BatchReader {
  public:
+  BatchReader(BatchReader&&) = default;
+  BatchReader& operator=(BatchReader&&) = default;
+
   /// Errors: corrupt_batch (framing, checksum not checked here), decompression_limit. `batch` must outlive the reader.
   static Result<BatchReader> open(ByteView batch, DecompressionLimits limits = {});
 
   const BatchHeader& header() const { return header_; }
   /// False after the last record. Error corrupt_batch, naming the record, when a length runs out of its bounds, an offset delta does not
-  /// ascend or exceeds the batch's last, or bytes are left over after the last record.
+  /// ascend or exceeds the batch's last, or bytes are left over after the last record. The reader stays where it was on an error.
   Result<bool> next(RecordView& record);
 
  private:
+  BatchReader() = default;
+
   BatchHeader header_;
   ByteVector unpacked_;  ///< Owner of the records when the batch is compressed.
   ByteView rest_;
@@ -105,16 +110,17 @@ class BatchReader {
 };
 
 /// Everything a broker checks before it takes a batch from a producer, without changing it: exactly one batch and no byte more, magic 2,
-/// checksum, base offset 0, no control batch, no LogAppendTime bit, count > 0 and last_offset_delta == count - 1, sequence >= 0 with a
-/// producer id, base and maximum timestamps that agree with the records, every record well formed with delta 0, 1, 2...
-/// Errors: corrupt_batch, unsupported_compression, decompression_limit.
+/// checksum, base offset 0, no control batch, no LogAppendTime bit, count > 0 and last_offset_delta == count - 1, sequence and epoch >= 0
+/// with a producer id and a producer id in a transaction, no delete horizon, the maximum timestamp that of the records (the base need not
+/// be the first record's: some clients send the smallest), every record well formed with delta 0, 1, 2...
+/// Errors, whose detail names what was wrong: corrupt_batch, unsupported_compression, decompression_limit.
 Result<BatchHeader> validate_produced_batch(ByteView batch, DecompressionLimits limits = {});
 
 /// A record on its way into a batch; views are copied by add().
 struct RecordInput {
   std::optional<ByteView> key;
   std::optional<ByteView> value;
-  std::int64_t timestamp_ms = 0;
+  std::int64_t timestamp_ms = 0;  ///< -1 = none; what is below counts as -1.
   std::span<const HeaderView> headers;
 };
 
@@ -133,6 +139,7 @@ class BatchBuilder {
   explicit BatchBuilder(Options options);
   BatchBuilder() : BatchBuilder(Options{}) {}
 
+  /// The caller bounds the batch: its records stay below 2 GiB before compression.
   void add(const RecordInput& record);
   /// What add() would add to size_bytes() at most.
   static std::size_t size_bound(const RecordInput& record);
@@ -143,8 +150,8 @@ class BatchBuilder {
   /// Sequence numbers are often known only when the batch is sent.
   void set_producer(std::int64_t id, std::int16_t epoch, std::int32_t base_sequence);
 
-  /// The finished batch; the builder is empty afterwards and can be used again. The codec asked for is the codec stored, also where
-  /// packing made the batch larger, as clients expect.
+  /// The finished batch, of at least one record; the builder is empty afterwards and can be used again. The codec asked for is the codec
+  /// stored, also where packing made the batch larger, as clients expect.
   Slice build();
 
  private:
@@ -156,6 +163,7 @@ class BatchBuilder {
 };
 
 /// A control batch (transaction marker) (KIP-98); used when the broker writes markers itself.
-Slice build_control_batch(std::int64_t producer_id, std::int16_t producer_epoch, bool commit, std::int32_t coordinator_epoch, Timestamp time);
+Slice build_control_batch(std::int64_t producer_id, std::int16_t producer_epoch, bool commit, std::int32_t coordinator_epoch,
+                          Timestamp time);
 
 }  // namespace tidemark
