@@ -60,9 +60,9 @@ struct LogCheckpoint {
 
 /// What the state log knows about the log before it is opened.
 struct LogHints {
-  Offset log_start;                          ///< Everything below is trimmed.
-  std::optional<LogCheckpoint> checkpoint;   ///< None: scan from the first segment.
-  bool clean = false;                        ///< The broker stopped in good order: the checkpoint is the end, nothing is scanned.
+  Offset log_start;                         ///< Everything below is trimmed.
+  std::optional<LogCheckpoint> checkpoint;  ///< None: scan from the first segment.
+  bool clean = false;                       ///< The broker stopped in good order: the checkpoint is the end, nothing is scanned.
 };
 
 /// A damaged range: reads touching it fail with `quarantined`, everything else is served.
@@ -77,8 +77,8 @@ struct Damage {
 };
 
 struct TornTail {
-  std::string file;       ///< The segment.
-  FilePosition position;  ///< Where it was cut.
+  std::string file;         ///< The segment.
+  FilePosition position;    ///< Where it was cut.
   std::uint64_t bytes = 0;  ///< Cut off and kept aside in `kept`.
   std::string kept;
 };

@@ -20,13 +20,13 @@ struct EntryId {
 
 /// One interval of a segment file: it starts at a batch and ends where the next entry (or the file) does.
 struct IndexEntry {
-  Offset first_offset;              ///< Base offset of the batch at `position`.
+  Offset first_offset;  ///< Base offset of the batch at `position`.
   FilePosition position;
-  Timestamp append_time;            ///< When the broker took that batch. Estimated where the index was rebuilt from the log.
+  Timestamp append_time;               ///< When the broker took that batch. Estimated where the index was rebuilt from the log.
   std::int64_t max_timestamp_ms = -1;  ///< Largest record time in the segment up to the end of this interval.
-  EntryId first_id;                 ///< Id of the first record of that batch; zero without ids.
-  std::uint32_t interval_crc = 0;   ///< CRC-32C of the log bytes of this interval, batch headers included.
-  bool estimated = false;           ///< The append time is an estimate.
+  EntryId first_id;                    ///< Id of the first record of that batch; zero without ids.
+  std::uint32_t interval_crc = 0;      ///< CRC-32C of the log bytes of this interval, batch headers included.
+  bool estimated = false;              ///< The append time is an estimate.
 };
 
 /// The sparse index of one segment, in memory: derived data, never evidence about the log.

@@ -16,10 +16,10 @@
 /// The one log of everything that is not a record: metadata, partition checkpoints, groups, transactions, jobs.
 ///
 /// A record belongs to a *stream* and carries the stream's sequence number. Streams live by decide -> record -> apply: the owner decides,
-/// submits the record, applies it at once, and answers when it is flushed. A stream can be shortened by a *snapshot*: one or more records that
-/// restate all of it; older records of the stream are dead then. The log is a row of files; when the oldest is mostly dead, the owners
-/// of the streams that still need it are asked for snapshots, which go to the end like any record, and the file is removed. So a cold stream
-/// never pins the log, and start-up reads about twice the live state.
+/// submits the record, applies it at once, and answers when it is flushed. A stream can be shortened by a *snapshot*: one or more records
+/// that restate all of it; older records of the stream are dead then. The log is a row of files; when the oldest is mostly dead, the owners
+/// of the streams that still need it are asked for snapshots, which go to the end like any record, and the file is removed. So a cold
+/// stream never pins the log, and start-up reads about twice the live state.
 ///
 /// Files: <data>/state/<number20>.state (docs/FILE_FORMAT.md). Same tail rule as the partition logs: only the last file, within the last
 /// kGroupBytesMax, can look torn; it is cut and kept aside. Damage elsewhere is an error that names file and position, and start-up stops.
@@ -31,8 +31,8 @@ enum class StreamKind : std::uint8_t {
   group = 3,            ///< Membership, settings, committed offsets.
   group_partition = 4,  ///< Queue group entries of one partition.
   transaction = 5,
-  job = 6,              ///< Internal moves: replay, dead letters, schedules.
-  broker = 7,           ///< Starts, producer id blocks. One stream, id "".
+  job = 6,     ///< Internal moves: replay, dead letters, schedules.
+  broker = 7,  ///< Starts, producer id blocks. One stream, id "".
 };
 
 struct StreamKey {
@@ -69,8 +69,9 @@ struct StateRecord {
 };
 
 struct StateLogOptions {
-  std::uint64_t file_bytes = 16 * 1024 * 1024;     ///< A file is closed when it passes this.
-  std::uint64_t reserve_step_bytes = 1024 * 1024;  ///< Space is taken ahead in steps of this.
+  std::uint64_t file_bytes = 16 * 1024 * 1024;        ///< A file is closed when it passes this.
+  std::uint64_t reserve_step_bytes = 1024 * 1024;     ///< Space is taken ahead in steps of this.
+  std::uint64_t emergency_bytes = 8 * 1024 * 1024;    ///< Kept in <directory>/reserve for writing on a full disk.
   std::uint64_t garbage_bytes_min = 8 * 1024 * 1024;  ///< Snapshots are asked for only when at least this much would be freed.
 };
 
@@ -99,7 +100,7 @@ class StateLog {
   /// Bytes that append() would write.
   static std::size_t encoded_size(const StateRecord& record);
 
-  /// The files written since their last flush; the committer flushes them (one, two right after a switch) and then calls flushed().
+  /// The file written since its last flush, if any; the committer flushes it and then calls flushed().
   std::vector<File*> unflushed_files();
   void flushed();
   /// append's own durability for callers outside commit rounds: syncs and calls flushed().
