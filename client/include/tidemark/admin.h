@@ -1,0 +1,208 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/base/clock.h"
+#include "storage/base/offset.h"
+#include "storage/base/result.h"
+#include "tidemark/completion.h"
+#include "tidemark/position.h"
+#include "tidemark/record.h"
+
+namespace tidemark {
+
+namespace detail {
+class ClientCore;
+}
+
+/// Settings by key, values in Kafka's notation or with units ("7d", "128MiB").
+using TopicSettings = std::map<std::string, std::string>;
+
+struct NewTopic {
+  std::string name;
+  std::optional<std::int32_t> partitions = std::nullopt;  ///< nullopt: the broker's num.partitions.
+  TopicSettings config = {};
+};
+
+struct TopicChange {
+  TopicSettings config = {};                              ///< Merged into what is set; an empty value removes the setting.
+  std::optional<std::int32_t> partitions = std::nullopt;  ///< New total; it only grows.
+};
+
+/// Records damaged on disk; reads that touch them fail with `quarantined`.
+struct DamagedRange {
+  std::string file;
+  std::uint64_t position = 0;
+  Offset from;
+  Offset to;
+  std::string reason;
+};
+
+struct PartitionDescription {
+  std::int32_t partition = 0;
+  Offset log_start;
+  Offset end;
+  Offset high_watermark;
+  std::uint64_t bytes = 0;
+  std::uint32_t segments = 0;
+  std::string state;  ///< "online", or why it takes no appends.
+  std::vector<DamagedRange> quarantined;
+};
+
+struct TopicDescription {
+  std::string name;
+  std::string id;
+  std::int32_t partitions = 0;
+  Timestamp created{};
+  TopicSettings config;            ///< What was set.
+  TopicSettings effective_config;  ///< Every key; describe_topic only.
+  std::string durability;          ///< "fsync" | "interval" | "os"
+  std::string entry_id;            ///< "offset" | "time"
+  std::int64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::vector<PartitionDescription> partition_list;  ///< describe_topic only.
+};
+
+struct FoundOffset {
+  Offset offset;
+  std::optional<Timestamp> timestamp;  ///< Of the record found by time.
+  bool found = true;                   ///< False: no record is that late, `offset` is the end.
+};
+
+/// A piece of a partition. Messages below the offset asked for and control records are left out already.
+struct Fetched {
+  std::vector<Message> messages;
+  Offset next;  ///< Where to read on; the offset asked for when there was nothing.
+  Offset log_start;
+  Offset high_watermark;
+};
+
+struct BrokerStatus {
+  std::string version;
+  std::string data_dir;
+  std::string cluster_id;
+  double uptime_seconds = 0;
+  double flush_ms_p50 = 0;
+  double flush_ms_p99 = 0;
+  std::uint64_t topics = 0;
+  std::uint64_t partitions = 0;
+  std::uint64_t groups = 0;
+  std::map<std::string, std::uint64_t> connections;  ///< By listener.
+  std::uint64_t disk_free_bytes = 0;
+  std::uint64_t disk_total_bytes = 0;
+  std::string read_only;  ///< The reason; empty when appends are taken.
+  std::uint64_t memory_used_bytes = 0;
+  std::uint64_t memory_limit_bytes = 0;
+  bool clean_start = false;
+  double recovery_seconds = 0;
+  std::uint64_t recovery_scanned_bytes = 0;
+};
+
+struct DoctorCheck {
+  std::string check;
+  std::string result;  ///< "ok" | "warn" | "fail"
+  std::string value;
+  std::string advice;
+};
+
+/// Topics, offsets and the broker's own state. Made by Client::admin(); a cheap handle, thread-safe.
+///
+/// Calls wait for a connection up to the client's request_timeout. When the connection is lost in between, calls that only look are
+/// repeated; calls that change something fail with connection_lost and Error::maybe_done. Blocking calls are not for the thread that
+/// runs the client's executor. Common errors: cannot_connect, connection_lost, timed_out, cancelled, denied.
+class Admin {
+ public:
+  /// Errors: topic_exists, invalid_topic_name, invalid_config, invalid_argument, disk_full.
+  Result<TopicDescription> create_topic(const NewTopic& topic);
+  Result<std::vector<TopicDescription>> list_topics(bool include_internal = false);
+  /// Error unknown_topic, with a suggestion in the detail.
+  Result<TopicDescription> describe_topic(std::string_view name);
+  Result<TopicDescription> alter_topic(std::string_view name, const TopicChange& change);
+  Status delete_topic(std::string_view name);
+  /// Removes the records before `before`; answers the new log start once it is durable.
+  Result<Offset> trim(std::string_view topic, std::int32_t partition, Offset before);
+  /// Where `position` is now. offset_out_of_range for a number outside the log; invalid_argument for `committed`.
+  Result<FoundOffset> find_offset(std::string_view topic, std::int32_t partition, const Position& position);
+  /// Reads once, at least one batch if there is any at `offset`. Errors: offset_out_of_range (the detail says the range), quarantined.
+  Result<Fetched> fetch(std::string_view topic, std::int32_t partition, Offset offset, std::size_t bytes_max = 1024 * 1024);
+  Result<BrokerStatus> status();
+  Result<std::vector<DoctorCheck>> doctor();
+
+  template <CompletionToken<TopicDescription> Token = asio::deferred_t>
+  auto async_create_topic(NewTopic topic, Token&& token = Token()) {
+    return initiate<TopicDescription>(&Admin::start_create_topic, token, std::move(topic));
+  }
+  template <CompletionToken<std::vector<TopicDescription>> Token = asio::deferred_t>
+  auto async_list_topics(bool include_internal = false, Token&& token = Token()) {
+    return initiate<std::vector<TopicDescription>>(&Admin::start_list_topics, token, include_internal);
+  }
+  template <CompletionToken<TopicDescription> Token = asio::deferred_t>
+  auto async_describe_topic(std::string name, Token&& token = Token()) {
+    return initiate<TopicDescription>(&Admin::start_describe_topic, token, std::move(name));
+  }
+  template <CompletionToken<TopicDescription> Token = asio::deferred_t>
+  auto async_alter_topic(std::string name, TopicChange change, Token&& token = Token()) {
+    return initiate<TopicDescription>(&Admin::start_alter_topic, token, std::move(name), std::move(change));
+  }
+  template <CompletionToken<void> Token = asio::deferred_t>
+  auto async_delete_topic(std::string name, Token&& token = Token()) {
+    return initiate<void>(&Admin::start_delete_topic, token, std::move(name));
+  }
+  template <CompletionToken<Offset> Token = asio::deferred_t>
+  auto async_trim(std::string topic, std::int32_t partition, Offset before, Token&& token = Token()) {
+    return initiate<Offset>(&Admin::start_trim, token, std::move(topic), partition, before);
+  }
+  template <CompletionToken<FoundOffset> Token = asio::deferred_t>
+  auto async_find_offset(std::string topic, std::int32_t partition, Position position, Token&& token = Token()) {
+    return initiate<FoundOffset>(&Admin::start_find_offset, token, std::move(topic), partition, position);
+  }
+  template <CompletionToken<Fetched> Token = asio::deferred_t>
+  auto async_fetch(std::string topic, std::int32_t partition, Offset offset, std::size_t bytes_max, Token&& token = Token()) {
+    return initiate<Fetched>(&Admin::start_fetch, token, std::move(topic), partition, offset, bytes_max);
+  }
+  template <CompletionToken<BrokerStatus> Token = asio::deferred_t>
+  auto async_status(Token&& token = Token()) {
+    return initiate<BrokerStatus>(&Admin::start_status, token);
+  }
+  template <CompletionToken<std::vector<DoctorCheck>> Token = asio::deferred_t>
+  auto async_doctor(Token&& token = Token()) {
+    return initiate<std::vector<DoctorCheck>>(&Admin::start_doctor, token);
+  }
+
+ private:
+  friend class Client;
+  using Core = std::shared_ptr<detail::ClientCore>;
+  explicit Admin(Core core) : core_(std::move(core)) {}
+
+  template <class T, class Start, class Token, class... Args>
+  auto initiate(Start start, Token& token, Args... args) {
+    return asio::async_initiate<Token, void(Result<T>)>(
+        [core = core_, start](auto handler, Args... values) { start(core, std::move(values)..., Completion<T>(std::move(handler))); },
+        token, std::move(args)...);
+  }
+
+  static void start_create_topic(const Core& core, NewTopic topic, Completion<TopicDescription> done);
+  static void start_list_topics(const Core& core, bool include_internal, Completion<std::vector<TopicDescription>> done);
+  static void start_describe_topic(const Core& core, std::string name, Completion<TopicDescription> done);
+  static void start_alter_topic(const Core& core, std::string name, TopicChange change, Completion<TopicDescription> done);
+  static void start_delete_topic(const Core& core, std::string name, Completion<void> done);
+  static void start_trim(const Core& core, std::string topic, std::int32_t partition, Offset before, Completion<Offset> done);
+  static void start_find_offset(const Core& core, std::string topic, std::int32_t partition, Position position,
+                                Completion<FoundOffset> done);
+  static void start_fetch(const Core& core, std::string topic, std::int32_t partition, Offset offset, std::size_t bytes_max,
+                          Completion<Fetched> done);
+  static void start_status(const Core& core, Completion<BrokerStatus> done);
+  static void start_doctor(const Core& core, Completion<std::vector<DoctorCheck>> done);
+
+  Core core_;
+};
+
+}  // namespace tidemark
