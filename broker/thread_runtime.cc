@@ -1,0 +1,170 @@
+#include "broker/thread_runtime.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+namespace tidemark::broker {
+
+namespace asio = boost::asio;
+
+class ThreadRuntime::ThreadShard final : public Shard {
+ public:
+  explicit ThreadShard(std::size_t index) : index_(index), work_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+  ~ThreadShard() override { stop(); }
+
+  void post(Task task) override {
+    bool wake = false;
+    {
+      const std::lock_guard lock(mutex_);
+      wake = inbox_.empty() && !running_;
+      inbox_.push_back(std::move(task));
+    }
+    if (wake) asio::post(io_, [this] { run_inbox(); });
+  }
+
+  bool is_current() const override { return std::this_thread::get_id() == thread_.get_id(); }
+  std::size_t index() const override { return index_; }
+
+  TimerId run_after(std::chrono::milliseconds delay, Task task) override {
+    const TimerId id = next_timer_++;
+    auto [entry, added] = timers_.emplace(id, asio::steady_timer(io_, delay));
+    entry->second.async_wait([this, id, task = std::move(task)](const boost::system::error_code& error) mutable {
+      if (error) return;
+      timers_.erase(id);
+      task();
+    });
+    return id;
+  }
+  void cancel(TimerId timer) override { timers_.erase(timer); }
+
+  asio::io_context& io() { return io_; }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    work_.reset();
+    io_.stop();
+    thread_.join();
+  }
+
+ private:
+  /// Runs what was there when it began, then gives sockets and timers their turn.
+  void run_inbox() {
+    std::vector<Task> tasks;
+    {
+      const std::lock_guard lock(mutex_);
+      tasks.swap(inbox_);
+      running_ = true;
+    }
+    for (Task& task : tasks) task();
+    const std::lock_guard lock(mutex_);
+    running_ = false;
+    if (!inbox_.empty()) asio::post(io_, [this] { run_inbox(); });
+  }
+
+  const std::size_t index_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::mutex mutex_;
+  std::vector<Task> inbox_;
+  bool running_ = false;
+  TimerId next_timer_ = 1;
+  std::unordered_map<TimerId, asio::steady_timer> timers_;
+  std::thread thread_;  ///< Last: it uses everything above.
+};
+
+/// Threads that take tasks from one queue; with one thread, in order.
+class ThreadRuntime::Pool final : public Executor {
+ public:
+  explicit Pool(std::size_t threads) {
+    for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  }
+  ~Pool() override { stop(); }
+
+  void post(Task task) override {
+    {
+      const std::lock_guard lock(mutex_);
+      tasks_.push_back(std::move(task));
+    }
+    wake_.notify_one();
+  }
+
+  bool is_current() const override {
+    for (const std::thread& thread : threads_) {
+      if (thread.get_id() == std::this_thread::get_id()) return true;
+    }
+    return false;
+  }
+
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+      if (stopping_) return;
+      Task task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      task = nullptr;  // Its captures end here, not when the next task comes.
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Task> tasks_;
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+ThreadRuntime::ThreadRuntime(Options options) {
+  CHECK(options.shards > 0 && options.disk_threads > 0);
+  for (std::size_t i = 0; i < options.shards; ++i) shards_.push_back(std::make_unique<ThreadShard>(i));
+  committer_ = std::make_unique<Pool>(1);
+  disk_pool_ = std::make_unique<Pool>(options.disk_threads);
+}
+
+ThreadRuntime::~ThreadRuntime() { stop(); }
+
+const Clock& ThreadRuntime::clock() const { return clock_; }
+std::size_t ThreadRuntime::shard_count() const { return shards_.size(); }
+Shard& ThreadRuntime::shard(std::size_t index) { return *shards_.at(index); }
+Executor& ThreadRuntime::committer() { return *committer_; }
+Executor& ThreadRuntime::disk_pool() { return *disk_pool_; }
+boost::asio::io_context& ThreadRuntime::io(std::size_t shard) { return shards_.at(shard)->io(); }
+
+std::uint64_t ThreadRuntime::random() {
+  thread_local Random generator = [] {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device()};
+    return Random(seed);
+  }();
+  return generator();
+}
+
+void ThreadRuntime::stop() {
+  committer_->stop();
+  disk_pool_->stop();
+  for (const auto& shard : shards_) shard->stop();
+}
+
+}  // namespace tidemark::broker

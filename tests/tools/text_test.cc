@@ -1,0 +1,55 @@
+#include "tools/tidemark/text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tidemark::tools {
+namespace {
+
+using namespace std::string_literals;
+
+TEST(Unescape, replaces_known_escapes_and_refuses_others) {
+  EXPECT_EQ(*unescape(R"(a\tb\n\0\\\"\x7f)"), "a\tb\n\0\\\"\x7f"s);
+  for (const char* const text : {R"(\q)", R"(a\)", R"(\x)", R"(\x1)", R"(\xzz)"}) EXPECT_FALSE(unescape(text)) << text;
+}
+
+TEST(EditDistance, counts_slips) {
+  EXPECT_EQ(edit_distance("", "abc"), 3u);
+  EXPECT_EQ(edit_distance("show", "show"), 0u);
+  EXPECT_EQ(edit_distance("sohw", "show"), 1u);
+  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
+}
+
+TEST(Closest, suggests_only_what_may_have_been_meant) {
+  const std::vector<std::string> verbs = {"create", "ls", "show", "alter", "trim", "rm"};
+  EXPECT_EQ(closest("craete", verbs), "create");
+  EXPECT_EQ(closest("shwo", verbs), "show");
+  EXPECT_EQ(closest("cre", verbs), "create");
+  EXPECT_EQ(closest("banana", verbs), "");
+  EXPECT_EQ(closest("x", verbs), "");
+}
+
+TEST(ParseNameValue, splits_at_the_first_equals_sign) {
+  EXPECT_EQ(parse_name_value("a=b=c")->name, "a");
+  EXPECT_EQ(parse_name_value("a=b=c")->value, "b=c");
+  EXPECT_EQ(parse_name_value("a=")->value, "");
+  EXPECT_FALSE(parse_name_value("a"));
+  EXPECT_FALSE(parse_name_value("=b"));
+}
+
+TEST(ParseRecordAddress, splits_from_the_right) {
+  const Result<RecordAddress> address = parse_record_address("a:b:2:17");
+  ASSERT_TRUE(address);
+  EXPECT_EQ(address->topic, "a:b");
+  EXPECT_EQ(address->partition, 2);
+  EXPECT_EQ(address->offset, 17);
+}
+
+TEST(ParseRecordAddress, refuses_what_is_not_one) {
+  for (const char* const text : {"", "t", "t:0", ":0:0", "t:x:0", "t:0:", "t:0:-1", "t:-1:0", "0:0", "t:0:1x", "t:99999999999:0"}) {
+    EXPECT_FALSE(parse_record_address(text)) << text;
+  }
+}
+
+}  // namespace
+}  // namespace tidemark::tools
