@@ -271,10 +271,13 @@ void Broker::describe(const RequestContext&, std::string topic_name, Done<std::v
   };
   auto gather = std::make_shared<Gather>();
   impl_->on_all_shards(
-      [gather, id = topic->id](ShardState& shard) {
+      [impl = impl_.get(), gather, id = topic->id, partitions = topic->partitions](ShardState& shard) {
         std::vector<PartitionInfo> infos;
-        for (const auto& [key, partition] : shard.partitions) {
-          if (key.topic == id) infos.push_back(partition->describe());
+        for (std::int32_t p = 0; p < partitions; ++p) {
+          const PartitionKey key{id, p};
+          if (impl->home_of(key) != shard.shard.index()) continue;
+          const auto found = shard.partitions.find(key);
+          if (found != shard.partitions.end()) infos.push_back(found->second->describe());
         }
         const std::lock_guard lock(gather->mutex);
         std::ranges::move(infos, std::back_inserter(gather->infos));

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <boost/asio/io_context.hpp>
 #include <memory>
+
+#include <boost/asio/io_context.hpp>
 
 #include "broker/runtime.h"
 
@@ -9,8 +10,8 @@ namespace tidemark::broker {
 
 /// The real runtime: a thread with an event loop per shard, one committer thread, a pool for the disk.
 ///
-/// Posting to a shard puts the task into its inbox and wakes the loop only when the inbox was empty, so many hand-overs to a busy shard cost
-/// one wake-up.
+/// Posting to a shard puts the task into its inbox and wakes the loop only when the inbox was empty, so many hand-overs to a busy shard
+/// cost one wake-up.
 class ThreadRuntime final : public Runtime {
  public:
   struct Options {

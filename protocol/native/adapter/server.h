@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/ip/tcp.hpp>
+
+#include "broker/broker.h"
+#include "broker/thread_runtime.h"
+#include "protocol/native/adapter/session_core.h"
+
+namespace tidemark::native {
+
+struct ServerOptions {
+  std::vector<boost::asio::ip::tcp::endpoint> endpoints;  ///< Port 0 takes a free one, the same for all.
+  std::size_t connections_max = 10'000;
+  std::size_t connections_per_ip_max = 1'000;
+  SessionLimits limits;
+  ServerFacts facts;
+};
+
+/// Listens for native clients and runs their sessions on the shards, each on one. All calls from one thread that is no shard's.
+class Server {
+ public:
+  Server(broker::Broker& broker, broker::ThreadRuntime& runtime, ServerOptions options);
+  ~Server();
+
+  /// Binds and listens. invalid_argument names an endpoint that cannot be had (taken, not ours). A missing IPv6 stack is no error as long
+  /// as another endpoint works.
+  Status start();
+  std::uint16_t port() const;
+  std::size_t connections() const;
+  /// Stops accepting, closes every connection, and returns when no session reads or writes any more.
+  void stop();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace tidemark::native
