@@ -18,10 +18,10 @@ enum class FaultEffect {
 };
 
 struct FaultRule {
-  std::string op;             ///< Empty: any.
-  std::string path_contains;  ///< Empty: any.
-  std::uint64_t nth = 1;      ///< The first to fail of the matching calls from now on.
-  std::uint64_t times = 1;    ///< How many of them fail from there on.
+  std::string op = {};             ///< Empty: any.
+  std::string path_contains = {};  ///< Empty: any.
+  std::uint64_t nth = 1;           ///< The first to fail of the matching calls from now on.
+  std::uint64_t times = 1;         ///< How many of them fail from there on.
   FaultEffect effect = FaultEffect::io_error;
 };
 

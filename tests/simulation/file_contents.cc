@@ -61,8 +61,8 @@ Generation next_generation() {
 }
 
 std::uint64_t hash_mix(std::uint64_t hash, std::uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
-  return hash ^ (hash >> 29);
+  hash = ((hash + 0x9e3779b97f4a7c15U) ^ value) * 0xff51afd7ed558ccdU;
+  return hash ^ (hash >> 32);
 }
 
 std::uint64_t hash_bytes(std::uint64_t hash, ByteView bytes) {
@@ -291,7 +291,7 @@ FileImage FileContents::random_image(Random& random, unsigned keep_percent, Gene
   return image;
 }
 
-std::uint64_t FileContents::hash() const { return hash_mix(current_.hash(), durable_.hash()); }
+std::uint64_t FileContents::hash() const { return hash_mix(hash_mix(5, current_.hash()), durable_.hash()); }
 
 Page& FileContents::writable(Generation generation, std::uint64_t index) {
   const Page* const page = current_.page(index);

@@ -19,7 +19,7 @@ namespace tidemark::simulation {
 struct Inode {
   Generation owner = 0;
   std::variant<FileContents, DirectoryContents> contents;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> unreadable;  ///< Half open ranges of bytes that answer EIO.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> unreadable = {};  ///< Half open ranges of bytes that answer EIO.
 };
 
 /// The tree of a simulated disk: names, inodes, space. Knows what a power loss leaves of them; knows no calls, faults or locks. Paths
