@@ -12,6 +12,7 @@ namespace tidemark {
 namespace {
 
 constexpr std::int64_t kNoTimestamp = -1;
+constexpr std::int64_t kTimestampMax = std::numeric_limits<std::int64_t>::max() - 1;  // So that no difference to -1 overflows.
 
 std::int64_t length_of(const std::optional<ByteView>& bytes) { return bytes ? static_cast<std::int64_t>(bytes->size()) : -1; }
 
@@ -50,7 +51,7 @@ std::size_t BatchBuilder::size_bound(const RecordInput& record) {
 void BatchBuilder::add(const RecordInput& record) {
   CHECK(record.headers.size() <= static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()));
   CHECK(records_.size() + size_bound(record) <= std::numeric_limits<std::int32_t>::max() - kBatchHeaderBytes);
-  const std::int64_t timestamp_ms = std::max(record.timestamp_ms, kNoTimestamp);  // So that no difference overflows.
+  const std::int64_t timestamp_ms = std::clamp(record.timestamp_ms, kNoTimestamp, kTimestampMax);
   if (count_ == 0) {
     base_timestamp_ms_ = timestamp_ms;
     max_timestamp_ms_ = timestamp_ms;

@@ -39,6 +39,9 @@ class BoundedOutput {
 
   Status append(ByteView piece) {
     if (!fits(piece.size())) return over_limit();
+    // Grown here and not by insert(), which would go beyond the bound when it doubles.
+    const std::size_t needed = bytes_.size() + piece.size();
+    if (needed > bytes_.capacity()) bytes_.reserve(std::min(max_, std::max(needed, 2 * bytes_.capacity())));
     bytes_.insert(bytes_.end(), piece.begin(), piece.end());
     return {};
   }

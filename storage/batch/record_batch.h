@@ -120,7 +120,7 @@ Result<BatchHeader> validate_produced_batch(ByteView batch, DecompressionLimits 
 struct RecordInput {
   std::optional<ByteView> key;
   std::optional<ByteView> value;
-  std::int64_t timestamp_ms = 0;  ///< -1 = none; what is below counts as -1.
+  std::int64_t timestamp_ms = 0;  ///< -1 = none; what is below counts as -1, and INT64_MAX as one less.
   std::span<const HeaderView> headers;
 };
 
