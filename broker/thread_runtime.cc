@@ -1,5 +1,6 @@
 #include "broker/thread_runtime.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -16,31 +17,48 @@ namespace tidemark::broker {
 
 namespace asio = boost::asio;
 
+namespace {
+
+/// Far enough ahead never to be reached, near enough not to overflow the clock.
+constexpr std::chrono::milliseconds kDelayMax = std::chrono::hours(24 * 365 * 10);
+
+/// The executor whose task or handler this thread is running.
+thread_local const Executor* current_executor = nullptr;
+
+/// An event loop whose pending handlers (suspended sessions, mostly) can be destroyed before the object is, on the thread they belong to.
+class EventLoop : public asio::io_context {
+ public:
+  EventLoop() : asio::io_context(1) {}
+  using asio::io_context::shutdown;
+};
+
+}  // namespace
+
 class ThreadRuntime::ThreadShard final : public Shard {
  public:
-  explicit ThreadShard(std::size_t index) : index_(index), work_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+  explicit ThreadShard(std::size_t index) : index_(index), work_(io_.get_executor()), thread_([this] { run(); }) {}
   ~ThreadShard() override { stop(); }
 
   void post(Task task) override {
     bool wake = false;
     {
       const std::lock_guard lock(mutex_);
+      if (closed_) return;  // The task goes with the caller's frame, after the lock.
       wake = inbox_.empty() && !running_;
       inbox_.push_back(std::move(task));
     }
     if (wake) asio::post(io_, [this] { run_inbox(); });
   }
 
-  bool is_current() const override { return std::this_thread::get_id() == thread_.get_id(); }
+  bool is_current() const override { return current_executor == this; }
   std::size_t index() const override { return index_; }
 
   TimerId run_after(std::chrono::milliseconds delay, Task task) override {
     const TimerId id = next_timer_++;
-    auto [entry, added] = timers_.emplace(id, asio::steady_timer(io_, delay));
-    entry->second.async_wait([this, id, task = std::move(task)](const boost::system::error_code& error) mutable {
-      if (error) return;
-      timers_.erase(id);
-      task();
+    auto [entry, added] = timers_.emplace(id, asio::steady_timer(io_, std::min(delay, kDelayMax)));
+    entry->second.async_wait([this, id, task = std::move(task)](const boost::system::error_code&) mutable {
+      // The loop may have queued this call before cancel() came: only the entry says whether the timer still counts.
+      if (timers_.erase(id) == 1) task();
     });
     return id;
   }
@@ -48,14 +66,32 @@ class ThreadRuntime::ThreadShard final : public Shard {
 
   asio::io_context& io() { return io_; }
 
+  void request_stop() { io_.stop(); }
   void stop() {
     if (!thread_.joinable()) return;
-    work_.reset();
-    io_.stop();
+    request_stop();
     thread_.join();
   }
 
  private:
+  void run() {
+    current_executor = this;
+    io_.run();
+    timers_.clear();
+    io_.shutdown();  // A second time does no harm: the destructor calls it again.
+    while (!drop_inbox()) {
+    }
+  }
+
+  /// Destroys what is left in the inbox, which may post again. True once nothing is left and nothing more will be taken.
+  bool drop_inbox() {
+    std::vector<Task> left;
+    const std::lock_guard lock(mutex_);
+    left.swap(inbox_);
+    closed_ = left.empty();
+    return closed_;
+  }
+
   /// Runs what was there when it began, then gives sockets and timers their turn.
   void run_inbox() {
     std::vector<Task> tasks;
@@ -64,18 +100,22 @@ class ThreadRuntime::ThreadShard final : public Shard {
       tasks.swap(inbox_);
       running_ = true;
     }
-    for (Task& task : tasks) task();
+    for (Task& task : tasks) {
+      task();
+      task = nullptr;  // Its captures end here, not when the last of them has run.
+    }
     const std::lock_guard lock(mutex_);
     running_ = false;
     if (!inbox_.empty()) asio::post(io_, [this] { run_inbox(); });
   }
 
   const std::size_t index_;
-  asio::io_context io_{1};
+  EventLoop io_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::mutex mutex_;
   std::vector<Task> inbox_;
   bool running_ = false;
+  bool closed_ = false;
   TimerId next_timer_ = 1;
   std::unordered_map<TimerId, asio::steady_timer> timers_;
   std::thread thread_;  ///< Last: it uses everything above.
@@ -92,17 +132,13 @@ class ThreadRuntime::Pool final : public Executor {
   void post(Task task) override {
     {
       const std::lock_guard lock(mutex_);
+      if (stopping_) return;
       tasks_.push_back(std::move(task));
     }
     wake_.notify_one();
   }
 
-  bool is_current() const override {
-    for (const std::thread& thread : threads_) {
-      if (thread.get_id() == std::this_thread::get_id()) return true;
-    }
-    return false;
-  }
+  bool is_current() const override { return current_executor == this; }
 
   void stop() {
     {
@@ -117,10 +153,15 @@ class ThreadRuntime::Pool final : public Executor {
 
  private:
   void run() {
+    current_executor = this;
+    std::deque<Task> left;  // Outlives the lock: what ends with a task may post.
     std::unique_lock lock(mutex_);
     for (;;) {
       wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-      if (stopping_) return;
+      if (stopping_) {
+        left.swap(tasks_);
+        return;
+      }
       Task task = std::move(tasks_.front());
       tasks_.pop_front();
       lock.unlock();

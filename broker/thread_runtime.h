@@ -1,6 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
 
 #include <boost/asio/io_context.hpp>
 
@@ -34,7 +37,9 @@ class ThreadRuntime final : public Runtime {
   /// The event loop of a shard: sockets of its sessions live there.
   boost::asio::io_context& io(std::size_t shard);
 
-  /// Ends and joins the threads: first the disk's, then the shards'. Tasks that did not run are destroyed with the object.
+  /// Ends and joins the threads, the running tasks finish: first the disk's, then the shards'. Not from one of them. Tasks, timers and
+  /// socket handlers that did not run are destroyed on the thread they were meant for; what is posted to a thread that has ended is
+  /// destroyed by the caller. Sockets must be gone before the object is.
   void stop();
 
  private:
