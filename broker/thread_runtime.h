@@ -5,8 +5,6 @@
 
 #include <boost/asio/io_context.hpp>
 
-#include <boost/asio/io_context.hpp>
-
 #include "broker/runtime.h"
 
 namespace tidemark::broker {

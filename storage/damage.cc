@@ -5,7 +5,8 @@
 namespace tidemark::storage {
 
 std::string Damage::to_string() const {
-  return file + " at " + std::to_string(position.value) + ": offsets " + std::to_string(from.value) + ".." + std::to_string(to.value) + ": " + reason;
+  return file + " at " + std::to_string(position.value) + ": offsets " + std::to_string(from.value) + ".." + std::to_string(to.value) +
+         ": " + reason;
 }
 
 const Damage* damage_containing(const std::vector<Damage>& damage, Offset offset) {

@@ -85,8 +85,10 @@ Result<Seal> decode_seal(ByteView file, Offset base) {
   for (const std::byte* at = file.data() + kSealHeaderBytes; seal->intervals.size() < count; at += kSealIntervalBytes) {
     const SealInterval interval{base + load_le<std::uint32_t>(at), {load_le<std::uint32_t>(at + 4)}, load_le<std::uint32_t>(at + 8)};
     const bool follows = seal->intervals.empty() ? interval.position.value == 0
-                                                 : interval.position > seal->intervals.back().position && interval.first_offset > seal->intervals.back().first_offset;
-    if (!follows || interval.position.value >= seal->log_bytes || interval.first_offset >= seal->end) return bad_seal("intervals do not adjoin");
+                                                 : interval.position > seal->intervals.back().position &&
+                                                       interval.first_offset > seal->intervals.back().first_offset;
+    if (!follows || interval.position.value >= seal->log_bytes || interval.first_offset >= seal->end)
+      return bad_seal("intervals do not adjoin");
     seal->intervals.push_back(interval);
   }
   if (seal->intervals.empty() != (seal->log_bytes == 0)) return bad_seal("intervals do not cover the log");

@@ -27,7 +27,7 @@ struct Seal {
   std::int64_t max_timestamp_ms = -1;
   Timestamp first_append;
   Timestamp last_append;
-  bool cleaned = false;  ///< Written by compaction: there may be gaps between its batches.
+  bool cleaned = false;                 ///< Written by compaction: there may be gaps between its batches.
   std::vector<SealInterval> intervals;  ///< Adjoining, from 0 to log_bytes.
 
   /// Length of interval number `i`.

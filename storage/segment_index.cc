@@ -93,8 +93,8 @@ void encode_index_entry(ByteVector& out, Offset base, const IndexEntry& entry) {
 
 SegmentIndex decode_index(ByteView file, Offset base) {
   SegmentIndex index;
-  if (file.size() < kIndexHeaderBytes || load_le<std::uint32_t>(file.data()) != kMagic || load_le<std::uint32_t>(file.data() + 4) != kVersion ||
-      load_le<std::int64_t>(file.data() + 8) != base.value) {
+  if (file.size() < kIndexHeaderBytes || load_le<std::uint32_t>(file.data()) != kMagic ||
+      load_le<std::uint32_t>(file.data() + 4) != kVersion || load_le<std::int64_t>(file.data() + 8) != base.value) {
     return index;
   }
   for (ByteView rest = file.subspan(kIndexHeaderBytes); rest.size() >= kIndexEntryBytes; rest = rest.subspan(kIndexEntryBytes)) {
@@ -102,7 +102,9 @@ SegmentIndex decode_index(ByteView file, Offset base) {
     if (!entry || entry->bytes == 0 || entry->position != index.covered()) break;
     if (!index.entries.empty()) {
       const IndexEntry& last = index.entries.back();
-      if (entry->first_offset <= last.first_offset || entry->append_time < last.append_time || entry->max_timestamp_ms < last.max_timestamp_ms) break;
+      if (entry->first_offset <= last.first_offset || entry->append_time < last.append_time ||
+          entry->max_timestamp_ms < last.max_timestamp_ms)
+        break;
     }
     index.entries.push_back(*entry);
   }

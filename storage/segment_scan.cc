@@ -83,9 +83,7 @@ class Scan {
   }
 
  private:
-  bool can_be_torn() const {
-    return options_.torn_from && at_ >= *options_.torn_from && options_.file_bytes - at_.value <= kGroupBytesMax;
-  }
+  bool can_be_torn() const { return options_.torn_from && at_ >= *options_.torn_from && options_.file_bytes - at_.value <= kGroupBytesMax; }
 
   const IndexEntry* landmark_at(FilePosition at) const {
     const auto hit = std::ranges::lower_bound(options_.landmarks, at, {}, &IndexEntry::position);
@@ -103,7 +101,8 @@ class Scan {
       entry.estimated = known->estimated;
     } else {
       // The clients' time is the best there is, but it may be anything.
-      entry.append_time = max_timestamp_ms < 0 ? options_.now : std::min(options_.now, Timestamp(std::chrono::milliseconds(max_timestamp_ms)));
+      entry.append_time =
+          max_timestamp_ms < 0 ? options_.now : std::min(options_.now, Timestamp(std::chrono::milliseconds(max_timestamp_ms)));
       entry.estimated = true;
     }
     if (!index_.entries.empty()) entry.append_time = std::max(entry.append_time, index_.entries.back().append_time);
@@ -112,7 +111,8 @@ class Scan {
 
   void take(const BatchHeader& header, ByteView bytes) {
     chain_.expected = header.base_offset;  // Where gaps are allowed it may lie further on.
-    const bool begins = fresh_interval_ || index_.entries.empty() || index_.entries.back().bytes >= kIndexIntervalBytes || landmark_at(at_) != nullptr;
+    const bool begins =
+        fresh_interval_ || index_.entries.empty() || index_.entries.back().bytes >= kIndexIntervalBytes || landmark_at(at_) != nullptr;
     if (begins) open_interval(header.max_timestamp_ms);
     fresh_interval_ = false;
     IndexEntry& entry = index_.entries.back();
@@ -159,7 +159,8 @@ class Scan {
     if (!resumption) return resumption.error();
     const FilePosition begin = at_;
     const Offset from = chain_.expected;
-    const bool last_is_framed = bad.framed && begin.value + bad.header.size_bytes() == options_.file_bytes && bad.header.base_offset == from;
+    const bool last_is_framed =
+        bad.framed && begin.value + bad.header.size_bytes() == options_.file_bytes && bad.header.base_offset == from;
     FilePosition end{options_.file_bytes};
     Offset to = options_.segment_end.value_or(last_is_framed ? bad.header.end_offset() : from + 1);
     if (*resumption) {
@@ -209,12 +210,18 @@ class Scan {
 
 std::string_view to_string(Fault fault) {
   switch (fault) {
-    case Fault::none: return "none";
-    case Fault::truncated: return "truncated";
-    case Fault::framing: return "framing";
-    case Fault::chain: return "chain";
-    case Fault::epoch: return "epoch";
-    case Fault::crc: return "crc";
+    case Fault::none:
+      return "none";
+    case Fault::truncated:
+      return "truncated";
+    case Fault::framing:
+      return "framing";
+    case Fault::chain:
+      return "chain";
+    case Fault::epoch:
+      return "epoch";
+    case Fault::crc:
+      return "crc";
   }
   return "unknown";
 }
@@ -240,7 +247,8 @@ CheckedBatch check_batch(ByteView bytes, const ChainState& chain) {
   return checked;
 }
 
-IntervalFindings inspect_interval(ByteView bytes, const IndexEntry& entry, Offset interval_end, bool gaps_allowed, const std::string& file) {
+IntervalFindings inspect_interval(ByteView bytes, const IndexEntry& entry, Offset interval_end, bool gaps_allowed,
+                                  const std::string& file) {
   IntervalFindings findings;
   ChainState chain{entry.first_offset, INT32_MIN, gaps_allowed};
   const bool short_file = bytes.size() < entry.bytes;

@@ -48,7 +48,7 @@ struct BatchRun {
 };
 
 struct IntervalFindings {
-  std::vector<BatchRun> runs;   ///< In order.
+  std::vector<BatchRun> runs;  ///< In order.
   std::vector<Damage> damage;  ///< In order, between the runs.
 };
 
@@ -57,11 +57,12 @@ struct IntervalFindings {
 IntervalFindings inspect_interval(ByteView bytes, const IndexEntry& entry, Offset interval_end, bool gaps_allowed, const std::string& file);
 
 struct ScanOptions {
-  Offset base;                            ///< Of the segment.
-  FilePosition from;                      ///< First batch to look at; the index covers what lies before.
-  ChainState chain;                       ///< What must be there.
-  std::uint64_t file_bytes = 0;           ///< Where the file ends.
-  std::optional<FilePosition> torn_from;  ///< Bad bytes from here on are a torn tail if at most kGroupBytesMax follow. None: nothing can be torn.
+  Offset base;                   ///< Of the segment.
+  FilePosition from;             ///< First batch to look at; the index covers what lies before.
+  ChainState chain;              ///< What must be there.
+  std::uint64_t file_bytes = 0;  ///< Where the file ends.
+  std::optional<FilePosition>
+      torn_from;  ///< Bad bytes from here on are a torn tail if at most kGroupBytesMax follow. None: nothing can be torn.
   std::span<const IndexEntry> landmarks;  ///< An old index: its times are kept, and scanning resumes at its positions behind damage.
   Timestamp now;                          ///< Upper bound of estimated append times.
   std::optional<Offset> segment_end;      ///< Where the next segment begins, if there is one.
@@ -69,16 +70,16 @@ struct ScanOptions {
 };
 
 struct ScanOutcome {
-  FilePosition end;        ///< Behind the last byte that belongs to the log, damaged or not.
-  Offset end_offset;       ///< What the next batch must have.
+  FilePosition end;   ///< Behind the last byte that belongs to the log, damaged or not.
+  Offset end_offset;  ///< What the next batch must have.
   std::int32_t leader_epoch = 0;
   std::optional<FilePosition> torn_at;
   std::vector<Damage> damage;
   bool rest_lost = false;  ///< Damage up to the end of the file: end_offset is the least it can have been.
 };
 
-/// Reads the rest of a segment and extends `index`, which must end at `options.from`, over it. Damaged stretches get intervals of their own, with a
-/// checksum that does not match. Calls `on_batch` (may be empty) for each good batch. Memory: one read buffer. Error io_error.
+/// Reads the rest of a segment and extends `index`, which must end at `options.from`, over it. Damaged stretches get intervals of their
+/// own, with a checksum that does not match. Calls `on_batch` (may be empty) for each good batch. Memory: one read buffer. Error io_error.
 Result<ScanOutcome> scan_segment(File& file, const ScanOptions& options, SegmentIndex& index,
                                  const std::function<void(const BatchHeader&)>& on_batch);
 

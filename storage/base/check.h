@@ -8,8 +8,8 @@ namespace tidemark {
 }  // namespace tidemark
 
 /// An invariant of the program, checked in every build.
-#define CHECK(condition)                                                \
-  do {                                                                  \
-    if (!(condition)) [[unlikely]]                                      \
-      ::tidemark::check_failed(#condition, __FILE__, __LINE__);         \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::tidemark::check_failed(#condition, __FILE__, __LINE__); \
   } while (false)

@@ -1,8 +1,8 @@
 #include "storage/base/crc32c.h"
 
-#include <isa-l.h>
-
 #include <algorithm>
+
+#include <isa-l.h>
 
 namespace tidemark {
 

@@ -1,19 +1,23 @@
 #include "storage/base/log.h"
 
+#include <memory>
+
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <memory>
 
 namespace tidemark {
 namespace {
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
-    case LogLevel::debug: return spdlog::level::debug;
-    case LogLevel::info: return spdlog::level::info;
-    case LogLevel::warn: return spdlog::level::warn;
-    case LogLevel::error: return spdlog::level::err;
+    case LogLevel::debug:
+      return spdlog::level::debug;
+    case LogLevel::info:
+      return spdlog::level::info;
+    case LogLevel::warn:
+      return spdlog::level::warn;
+    case LogLevel::error:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -34,11 +38,16 @@ void log(LogLevel level, std::string_view message) { logger().log(to_spdlog(leve
 void set_log_level(LogLevel level) { logger().set_level(to_spdlog(level)); }
 
 bool parse_log_level(std::string_view name, LogLevel& level) {
-  if (name == "debug") level = LogLevel::debug;
-  else if (name == "info") level = LogLevel::info;
-  else if (name == "warn") level = LogLevel::warn;
-  else if (name == "error") level = LogLevel::error;
-  else return false;
+  if (name == "debug")
+    level = LogLevel::debug;
+  else if (name == "info")
+    level = LogLevel::info;
+  else if (name == "warn")
+    level = LogLevel::warn;
+  else if (name == "error")
+    level = LogLevel::error;
+  else
+    return false;
   return true;
 }
 

@@ -66,8 +66,10 @@ bool Error::retriable() const {
     case Errc::connection_lost:
     case Errc::cannot_connect:
     case Errc::shutting_down:
-    case Errc::queue_full: return true;
-    default: return false;
+    case Errc::queue_full:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -75,8 +77,10 @@ bool Error::fatal() const {
   switch (code) {
     case Errc::stale_producer_epoch:
     case Errc::unsupported_version:
-    case Errc::denied: return true;
-    default: return false;
+    case Errc::denied:
+      return true;
+    default:
+      return false;
   }
 }
 

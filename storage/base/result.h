@@ -14,32 +14,32 @@ namespace tidemark {
 /// What went wrong, in the words of the engine. Each wire protocol maps these to its own codes in one place.
 /// Values are part of the native protocol: append, never renumber.
 enum class Errc : std::uint16_t {
-  internal = 1,             ///< A fault of the broker itself; the log says more.
-  invalid_argument = 2,     ///< A value outside its range or grammar; the detail names field and rule.
+  internal = 1,          ///< A fault of the broker itself; the log says more.
+  invalid_argument = 2,  ///< A value outside its range or grammar; the detail names field and rule.
   unknown_topic = 3,
   topic_exists = 4,
   invalid_topic_name = 5,
   unknown_partition = 6,
   invalid_config = 7,
   offset_out_of_range = 8,
-  corrupt_batch = 9,        ///< Bad framing, checksum or contents of a record batch; never written.
+  corrupt_batch = 9,  ///< Bad framing, checksum or contents of a record batch; never written.
   batch_too_large = 10,
   unsupported_compression = 11,
   decompression_limit = 12,  ///< A batch unpacks to more than the bound on size or ratio.
   out_of_order_sequence = 13,
-  duplicate_sequence = 14,   ///< Written before, but too long ago to know the offset.
+  duplicate_sequence = 14,  ///< Written before, but too long ago to know the offset.
   stale_producer_epoch = 15,
-  disk_full = 16,            ///< Refused before anything changed.
+  disk_full = 16,  ///< Refused before anything changed.
   io_error = 17,
-  quarantined = 18,          ///< The range read or written is damaged on disk; the detail names file, position and offsets.
+  quarantined = 18,  ///< The range read or written is damaged on disk; the detail names file, position and offsets.
   not_found = 19,
-  conflict = 20,             ///< The thing changed, exists or is in use.
+  conflict = 20,  ///< The thing changed, exists or is in use.
   denied = 21,
   timed_out = 22,
   cancelled = 23,
-  overloaded = 24,           ///< Over a bound on memory, connections or requests: slow down and try again.
+  overloaded = 24,  ///< Over a bound on memory, connections or requests: slow down and try again.
   unsupported_version = 25,
-  protocol_error = 26,       ///< Bytes that are not the protocol; the connection is closed.
+  protocol_error = 26,  ///< Bytes that are not the protocol; the connection is closed.
   frame_too_large = 27,
   connection_lost = 28,
   cannot_connect = 29,
@@ -48,9 +48,9 @@ enum class Errc : std::uint16_t {
   unknown_member = 32,
   stale_member_epoch = 33,
   not_owner = 34,
-  locked = 35,               ///< The data directory is in use by another process.
-  foreign_data = 36,         ///< A directory that is not a Tidemark data directory, or of a newer version.
-  queue_full = 37,           ///< The client's own buffer is full.
+  locked = 35,        ///< The data directory is in use by another process.
+  foreign_data = 36,  ///< A directory that is not a Tidemark data directory, or of a newer version.
+  queue_full = 37,    ///< The client's own buffer is full.
 };
 
 /// Stable lower-case name, as shown to people and written in JSON: "offset_out_of_range".

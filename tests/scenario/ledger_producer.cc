@@ -3,12 +3,12 @@
 //
 //     ledger_producer HOST:PORT TOPIC FIRST_NUMBER PARTITIONS
 
-#include <tidemark/client.h>
-
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include <tidemark/client.h>
 
 int main(int argc, char** argv) {
   if (argc != 5) return 2;
