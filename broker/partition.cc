@@ -309,7 +309,7 @@ void Partition::pump() {
 void Partition::group_done(storage::WriteGroup&& group) {
   if (weak() && (unflushed_files_.empty() || unflushed_files_.back() != group.file)) unflushed_files_.push_back(group.file);
   if (unflushed_files_.size() > 1 || (closed_ && !unflushed_files_.empty())) flush_written();
-  log_->flushed(std::move(group));
+  log_->flushed(std::move(group), !weak());
   complete_waiters();
   wake_readers();
   pump();
@@ -532,16 +532,26 @@ void Partition::remove_files() {
 }
 
 void Partition::enforce_retention() {
-  if (closed_ || (!config().retention && !config().retention_bytes)) return;
+  if (closed_) return;
   const Timestamp now = services_.runtime.clock().now();
   producers_.expire(now);
+  if (!config().retention && !config().retention_bytes) return;
+  if (!log_->times_known()) return look_up_times();
   const Offset start = log_->retention_start(now, config().retention, config().retention_bytes);
   if (start <= log_->log_start()) return;
+  if (start == log_->flushed_offset()) log_->roll();  // The active segment is past its time, too: end it, so that its file can go.
   trim(start, [name = name()](Result<Offset> moved) {
-    if (moved)
-      log_info(name + ": retention moved the log start to " + std::to_string(moved->value));
-    else
-      log_warn(name + ": retention: " + moved.error().to_string());
+    if (moved) log_info(name + ": retention moved the log start to " + std::to_string(moved->value));
+    else log_warn(name + ": retention: " + moved.error().to_string());
+  });
+}
+
+/// Append times of segments from before the last start are on the disk; the next round of retention knows them.
+void Partition::look_up_times() {
+  started();
+  services_.runtime.disk_pool().post([self = shared_from_this(), plan = log_->plan_times()]() mutable {
+    if (const Status read = plan.execute(self->services_.files); !read) log_warn(self->name() + ": " + read.error().to_string());
+    self->services_.shard.post([self] { self->finished(); });
   });
 }
 

@@ -155,6 +155,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void count_out(const ReadReply& reply);
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
   void remove_files();
+  void look_up_times();
   void started() { ++under_way_; }
   void finished();
 
