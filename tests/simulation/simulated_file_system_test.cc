@@ -553,5 +553,64 @@ TEST_F(ImageHash, is_the_same_for_the_same_contents_made_in_another_way) {
   EXPECT_EQ(disk.image_hash(), other.image_hash());
 }
 
+/// Two plain strings instead of pages: what is seen and what is durable.
+class Model : public SimulatedDisk, public testing::WithParamInterface<std::uint64_t> {
+ protected:
+  void SetUp() override {
+    disk.plant("f", "");
+    file = open("f");
+  }
+  void write_somewhere() {
+    const std::uint64_t at = random() % 12'000;
+    const std::string bytes(1 + random() % 9'000, static_cast<char>('a' + random() % 26));
+    ASSERT_TRUE(write(*file, at, bytes));
+    seen.resize(std::max(seen.size(), at + bytes.size()));
+    seen.replace(at, bytes.size(), bytes);
+  }
+  void truncate() {
+    const std::uint64_t bytes = random() % 20'000;
+    ASSERT_TRUE(file->truncate(bytes));
+    seen.resize(bytes);
+  }
+  void sync() {
+    ASSERT_TRUE(file->sync());
+    durable = seen;
+  }
+  void check() {
+    ASSERT_EQ(disk.contents("f"), seen);
+    ASSERT_EQ(after_crash(CrashPolicy::drop_all), durable);
+    ASSERT_EQ(after_crash(CrashPolicy::keep_all), seen);
+    ASSERT_EQ(disk.process_crash_clone()->contents("f"), seen);
+    // Where nothing is unsynced, chance changes nothing.
+    const std::string by_chance = disk.crash_clone(CrashPolicy::random, random())->contents("f");
+    ASSERT_LE(by_chance.size(), std::max(seen.size(), durable.size()));
+    if (seen == durable) ASSERT_EQ(by_chance, seen);
+  }
+
+  Random random{GetParam()};
+  std::unique_ptr<File> file;
+  std::string seen;
+  std::string durable;
+};
+
+TEST_P(Model, agrees_with_plain_strings_under_random_writes_truncates_and_syncs) {
+  for (int step = 0; step < 300; ++step) {
+    switch (random() % 4) {
+      case 0:
+        sync();
+        break;
+      case 1:
+        truncate();
+        break;
+      default:
+        write_somewhere();
+        break;
+    }
+    check();
+    if (HasFatalFailure()) FAIL() << "step " << step << " of seed " << GetParam();
+  }
+}
+INSTANTIATE_TEST_SUITE_P(, Model, testing::Range<std::uint64_t>(1, 11));
+
 }  // namespace
 }  // namespace tidemark::simulation
