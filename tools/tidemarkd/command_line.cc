@@ -1,7 +1,8 @@
 #include "tools/tidemarkd/command_line.h"
 
-#include <CLI/CLI.hpp>
 #include <array>
+
+#include <CLI/CLI.hpp>
 
 namespace tidemark::tools {
 namespace {

@@ -86,8 +86,9 @@ void read_listeners(Reader& reader, Config& config) {
       {"native.listen", &config.native}, {"kafka.listen", &config.kafka}, {"redis.listen", &config.redis}, {"http.listen", &config.http}};
   for (const auto& [key, address] : listeners) {
     if (!config.insecure_listen && !address->is_loopback()) {
-      reader.fail(key, "is reachable from other machines, and anybody there may read and delete everything: use a loopback address, or "
-                       "say --insecure-listen");
+      reader.fail(key,
+                  "is reachable from other machines, and anybody there may read and delete everything: use a loopback address, or "
+                  "say --insecure-listen");
     }
   }
   if (const std::string& advertised = reader.text("kafka.advertised"); !advertised.empty()) {

@@ -1,8 +1,8 @@
 #include "tools/tidemarkd/doctor.h"
 
-#include <unistd.h>
-
 #include <cstdio>
+
+#include <unistd.h>
 
 #include "storage/base/units.h"
 
@@ -17,7 +17,8 @@ std::string milliseconds(std::chrono::microseconds time) {
 
 DoctorCheck disk_kind(const DoctorFacts& facts) {
   DoctorCheck check{.check = "disk kind"};
-  if (!facts.disk) return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
+  if (!facts.disk)
+    return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
   if (facts.disk->network) {
     check.result = Verdict::warn;
     check.value = "network";
@@ -43,15 +44,17 @@ DoctorCheck flush_time(const DoctorFacts& facts) {
                 milliseconds(facts.flush->worst);
   if (facts.flush->median > std::chrono::milliseconds(20)) {
     check.result = Verdict::warn;
-    check.advice = "every acknowledgement waits for a flush; a faster disk is the remedy, or durability = interval for topics that may lose "
-                   "their last moments";
+    check.advice =
+        "every acknowledgement waits for a flush; a faster disk is the remedy, or durability = interval for topics that may lose "
+        "their last moments";
   }
   return check;
 }
 
 DoctorCheck free_space(const DoctorFacts& facts) {
   DoctorCheck check{.check = "free space"};
-  if (!facts.disk) return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
+  if (!facts.disk)
+    return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
   const std::uint64_t low_water = std::min(facts.disk_low_water_bytes, facts.disk->total_bytes / 20);
   check.value = format_size(facts.disk->free_bytes) + " of " + format_size(facts.disk->total_bytes);
   if (facts.disk->free_bytes <= low_water) {
@@ -119,7 +122,8 @@ DoctorCheck ports(const DoctorFacts& facts) {
 
 DoctorCheck file_system(const DoctorFacts& facts) {
   DoctorCheck check{.check = "file system"};
-  if (!facts.disk) return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
+  if (!facts.disk)
+    return {.check = check.check, .result = Verdict::fail, .value = facts.disk.error().to_string(), .advice = "see data.dir"};
   check.value = facts.disk->file_system;
   if (facts.disk->volatile_storage) {
     check.result = Verdict::fail;
@@ -179,8 +183,8 @@ DoctorFacts gather_facts(const Config& config, const Machine& machine, std::stri
 }
 
 std::vector<DoctorCheck> examine(const DoctorFacts& facts) {
-  return {disk_kind(facts),   flush_time(facts), free_space(facts), descriptor_limit(facts), memory_limit(facts),
-          clock_check(facts), ports(facts),      file_system(facts), lock(facts),             version(facts)};
+  return {disk_kind(facts), flush_time(facts),  free_space(facts), descriptor_limit(facts), memory_limit(facts), clock_check(facts),
+          ports(facts),     file_system(facts), lock(facts),       version(facts)};
 }
 
 }  // namespace tidemark::tools

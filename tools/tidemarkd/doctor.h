@@ -17,8 +17,8 @@ std::string_view to_string(Verdict verdict);
 struct DoctorCheck {
   std::string check;
   Verdict result = Verdict::ok;
-  std::string value;
-  std::string advice;  ///< Empty when nothing needs doing.
+  std::string value = {};
+  std::string advice = {};  ///< Empty when nothing needs doing.
 };
 
 /// What the judgements are made from; gathered apart, so that they can be tested without a machine that is ill.

@@ -1,7 +1,8 @@
 #include "tools/tidemarkd/listen_address.h"
 
-#include <boost/asio/ip/address.hpp>
 #include <charconv>
+
+#include <boost/asio/ip/address.hpp>
 
 namespace tidemark::tools {
 

@@ -20,8 +20,8 @@ struct Machine {
 Machine inspect_machine();
 
 struct DiskFacts {
-  std::string file_system;         ///< "ext4", "tmpfs", ...; the magic number in hex if we know no name.
-  bool volatile_storage = false;   ///< Its contents are gone after a restart of the machine.
+  std::string file_system;        ///< "ext4", "tmpfs", ...; the magic number in hex if we know no name.
+  bool volatile_storage = false;  ///< Its contents are gone after a restart of the machine.
   bool network = false;
   std::optional<bool> rotational;  ///< A disk that seeks.
   std::uint64_t free_bytes = 0, total_bytes = 0;

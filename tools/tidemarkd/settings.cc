@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <sstream>
 
 #include <toml++/toml.h>
@@ -15,7 +16,8 @@ namespace {
 
 /// Topic configs whose default the broker can change; the others would be accepted without effect.
 constexpr std::array<std::string_view, 8> kTopicDefaults = {
-    "durability", "flush.ms", "max.message.bytes", "message.timestamp.type", "retention.bytes", "retention.ms", "segment.bytes", "segment.ms",
+    "durability",      "flush.ms",     "max.message.bytes", "message.timestamp.type",
+    "retention.bytes", "retention.ms", "segment.bytes",     "segment.ms",
 };
 
 std::vector<SettingKey> make_keys() {
@@ -63,9 +65,10 @@ Result<std::string> text_of(const toml::node& node) {
   if (const auto integer = node.value_exact<std::int64_t>()) return std::to_string(*integer);
   if (const auto boolean = node.value_exact<bool>()) return std::string(*boolean ? "true" : "false");
   if (const auto decimal = node.value_exact<double>()) {
-    std::ostringstream text;
-    text << *decimal;
-    return std::move(text).str();
+    std::array<char, 32> digits;
+    std::string text(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), *decimal).ptr);
+    if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";  // A version 7.0 stays one.
+    return text;
   }
   return Error{Errc::invalid_config, "must be a text, a number, true or false"};
 }
@@ -79,7 +82,7 @@ bool bare_in_toml(std::string_view value) {
 
 std::string quoted(const std::string& value) {
   std::ostringstream text;
-  text << toml::value<std::string>(value);
+  text << toml::toml_formatter(toml::value<std::string>(value), toml::format_flags::none);
   return std::move(text).str();
 }
 

@@ -10,7 +10,7 @@
 namespace tidemark::tools {
 
 struct SettingKey {
-  std::string name;           ///< Dotted; the part before the first dot is its section in the file.
+  std::string name;  ///< Dotted; the part before the first dot is its section in the file.
   std::string default_value;
   std::string help;
 };
