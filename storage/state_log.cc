@@ -1,425 +1,296 @@
 #include "storage/state_log.h"
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <deque>
+#include <unordered_map>
 #include <utility>
 
 #include "storage/base/log.h"
 #include "storage/log.h"
 #include "storage/state_record.h"
-#include "storage/torn_tail.h"
+#include "storage/state_recovery.h"
+#include "storage/state_streams.h"
 
 namespace tidemark::storage {
 namespace {
 
-constexpr std::string_view kSuffix = ".state";
+constexpr std::size_t kWriteBytes = 1024 * 1024;  ///< Encoded records are handed to the file in pieces of about this.
 
-std::string file_name(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  return std::string(20 - digits.size(), '0') + digits + std::string(kSuffix);
-}
-
-std::optional<std::uint64_t> number_of(std::string_view name) {
-  if (name.size() != 20 + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, number);
-  if (error != std::errc() || end != name.data() + 20) return std::nullopt;
-  return number;
-}
-
-/// Where a stream's live records begin. Only what lies before the first of them, in every stream, is dead.
-struct StreamBook {
-  std::uint64_t next_sequence = 1;
-  std::uint64_t first_live_file = 0;
-  std::uint64_t live_bytes = 0;
-  // A snapshot in several parts takes over only with its last one.
-  std::optional<std::uint64_t> open_snapshot_file;
-  std::uint64_t open_snapshot_bytes = 0;
-};
-
-struct StateFile {
-  std::uint64_t number = 0;
-  std::uint64_t bytes = 0;
-};
-
-Result<ByteVector> read_file_start(FileSystem& files, const std::string& path, std::size_t bytes) {
-  Result<std::unique_ptr<File>> file = files.open(path, OpenMode::read);
-  if (!file) return file.error();
-  (*file)->drop_cache();
-  ByteVector start(bytes);
-  const Result<std::size_t> read = (*file)->read({0}, start);
-  if (!read) return read.error();
-  start.resize(*read);
-  return start;
-}
+std::uint64_t round_up(std::uint64_t value, std::uint64_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace
 
 struct StateLog::Impl {
-  Impl(FileSystem& files_in, std::string directory_in, StateLogOptions options_in)
-      : files(files_in), directory(std::move(directory_in)), options(options_in) {}
-
-  Status load(const Replay& replay);
-  Result<bool> has_header(std::uint64_t number);
-  Status load_file(std::uint64_t number, bool last, std::deque<StateRecord>& records);
-  Status start_file(std::uint64_t number);
-  Status reserve(std::uint64_t end);
-  Status take_emergency_space();
-  bool give_up_emergency_space(const Error& error);
-  void book(const StateRecord& record, std::uint64_t file, std::uint64_t bytes);
-  std::string path_of(std::uint64_t number) const { return directory + "/" + file_name(number); }
+  Impl(FileSystem& file_system, std::string path, StateLogOptions log_options)
+      : files(file_system), directory(std::move(path)), options(log_options) {}
 
   FileSystem& files;
   const std::string directory;
   const StateLogOptions options;
 
-  std::deque<StateFile> row;  ///< Oldest first; the last one is written to.
+  std::deque<StateFileInfo> kept;  ///< Oldest first; the last one is written to. Never empty after open().
+  std::unique_ptr<StateStreams> streams;
   std::unique_ptr<File> active;
-  std::unique_ptr<File> emergency;
+  std::vector<std::unique_ptr<File>> retired;  ///< Closed since the last flushed(): a caller may still hold their pointers.
+  StateChain chain = 0;                        ///< At the end of the active file.
+  std::uint64_t reserved = 0;                  ///< Bytes of the active file that have disk space.
+  std::uint64_t unflushed = 0;                 ///< Written to the active file since its last flush.
+  ByteVector buffer;                           ///< Encoded, not yet written.
+  std::unique_ptr<File> emergency;             ///< Space set aside for the day the disk is full.
   bool emergency_held = false;
-  std::uint64_t reserved = 0;
-  std::uint32_t chain = 0;
-  bool unflushed = false;
   std::optional<Error> broken;
 
-  std::unordered_map<StreamKey, StreamBook> streams;
+  StateFileInfo& last() { return kept.back(); }
+
+  Status start_file();
+  Status reserve(std::uint64_t bytes);
+  Status make_room(std::uint64_t bytes);
+  Status take_emergency_space();
+  bool give_up_emergency_space();
+  Status check(std::span<const StateRecord> records) const;
+  void encode(StateRecord& record);
+  Status write_buffer();
+  Status sync_active();
+
+  /// A failed write or flush is final, whatever the reason: what lies behind the last good byte is unknown.
+  Error break_with(const Error& error) {
+    broken = Error{Errc::io_error, error.detail};
+    return *broken;
+  }
 };
+
+/// Everything that can find the disk full comes first, then the old file is closed for good, then the new one begins: so a header is proof
+/// that the file before is whole, and recovery need not look for torn bytes there.
+Status StateLog::Impl::start_file() {
+  const bool is_first = kept.empty();
+  StateFileHeader header{.number = 1, .previous_end = 0, .previous_chain = 0};
+  if (!is_first) header = {.number = last().number + 1, .previous_end = last().bytes, .previous_chain = chain};
+
+  const std::string path = directory + "/" + state_file_name(header.number);
+  Result<std::unique_ptr<File>> next = files.open(path, OpenMode::create);  // An earlier attempt may have left it, empty.
+  if (!next && next.error().code == Errc::disk_full) return std::move(next).error();
+  if (!next) return break_with(next.error());
+  if (const Status taken = (*next)->reserve(options.reserve_step_bytes); !taken) {
+    if (taken.error().code == Errc::disk_full) return taken;
+    return break_with(taken.error());
+  }
+
+  if (!is_first) {
+    if (const Status cut = active->truncate(last().bytes); !cut) return break_with(cut.error());  // Gives unused space back.
+    if (const Status synced = sync_active(); !synced) return synced;
+  }
+  ByteVector bytes;
+  const StateChain header_chain = encode_state_header(header, bytes);
+  const ByteView part(bytes);
+  if (const Status written = (*next)->write({}, std::span(&part, 1)); !written) return break_with(written.error());
+  if (const Status synced = (*next)->sync(); !synced) return break_with(synced.error());
+  // Without it the name may be lost while records in the file are already acknowledged.
+  if (const Status synced = files.sync_directory(directory); !synced) return break_with(synced.error());
+
+  if (!is_first) retired.push_back(std::move(active));
+  active = std::move(*next);
+  kept.push_back({.number = header.number, .bytes = bytes.size()});
+  chain = header_chain;
+  reserved = options.reserve_step_bytes;
+  unflushed = 0;
+  return {};
+}
+
+Status StateLog::Impl::reserve(std::uint64_t bytes) {
+  if (bytes <= reserved) return {};
+  std::uint64_t wanted = round_up(bytes, options.reserve_step_bytes);
+  Status taken = active->reserve(wanted);
+  if (!taken && taken.error().code == Errc::disk_full && wanted != bytes) {
+    wanted = bytes;  // Not a whole step left, but perhaps enough.
+    taken = active->reserve(wanted);
+  }
+  if (!taken && taken.error().code != Errc::disk_full) return break_with(taken.error());
+  if (taken) reserved = wanted;
+  return taken;
+}
+
+/// A file with disk space for `bytes` more.
+Status StateLog::Impl::make_room(std::uint64_t bytes) {
+  if (last().bytes >= options.file_bytes) {
+    if (const Status started = start_file(); !started) return started;
+  }
+  return reserve(last().bytes + bytes);
+}
+
+/// What frees space (trims, deletions, snapshots) must still be recorded when the disk is full.
+Status StateLog::Impl::take_emergency_space() {
+  if (emergency_held) return {};
+  if (!emergency) {
+    Result<std::unique_ptr<File>> file = files.open(directory + "/reserve", OpenMode::create);
+    if (!file) return file.error().code == Errc::disk_full ? Status() : Status(file.error());
+    emergency = *std::move(file);
+  }
+  const Status taken = emergency->reserve(options.emergency_bytes);
+  if (!taken && taken.error().code != Errc::disk_full) return taken;
+  emergency_held = taken.has_value();
+  return {};
+}
+
+bool StateLog::Impl::give_up_emergency_space() {
+  if (!emergency_held) return false;
+  emergency_held = false;
+  const Status given = emergency->truncate(0);
+  log_warn("the disk is full: the state log goes on with its reserve" + (given ? "" : "; " + given.error().to_string()));
+  return given.has_value();
+}
+
+Status StateLog::Impl::check(std::span<const StateRecord> records) const {
+  std::unordered_map<StreamKey, bool> snapshot_open;  // As it will be behind the records checked so far.
+  for (const StateRecord& record : records) {
+    if (record.stream.id.size() > kStateIdBytesMax || record.payload.size() > kStatePayloadBytesMax)
+      return Error{Errc::invalid_argument,
+                   "state record of " + describe(record.stream) + " is too large: " + std::to_string(record.payload.size()) + " bytes"};
+    const bool is_snapshot = record.type == StateRecordType::snapshot || record.type == StateRecordType::snapshot_more;
+    if (!is_snapshot && snapshot_open.empty()) continue;
+    const auto entry = snapshot_open.try_emplace(record.stream, streams->snapshot_open(record.stream)).first;
+    if (record.type == StateRecordType::snapshot_more && !entry->second)
+      return Error{Errc::invalid_argument, describe(record.stream) + ": a snapshot's further part without its first"};
+    entry->second = is_snapshot && !record.last_part;
+  }
+  return {};
+}
+
+void StateLog::Impl::encode(StateRecord& record) {
+  const StateStreams::Next next = streams->next(record.stream);
+  record.sequence = next.sequence;
+  const bool begins = next.begins && record.type == StateRecordType::delta;
+  const StatePlace place{.file = last().number, .position = FilePosition{last().bytes + buffer.size()}};
+  chain = encode_state_record(record, begins, chain, buffer);
+  const Status added = streams->add({.type = record.type,
+                                     .last_part = record.last_part,
+                                     .begins = begins,
+                                     .sequence = record.sequence,
+                                     .kind = record.stream.kind,
+                                     .id = record.stream.id,
+                                     .payload = record.payload,
+                                     .bytes = StateLog::encoded_size(record)},
+                                    place);
+  CHECK(added.has_value());  // check() has let it through.
+}
+
+Status StateLog::Impl::write_buffer() {
+  if (buffer.empty()) return {};
+  const ByteView part(buffer);
+  if (const Status written = active->write(FilePosition{last().bytes}, std::span(&part, 1)); !written) return break_with(written.error());
+  last().bytes += buffer.size();
+  unflushed += buffer.size();
+  buffer.clear();
+  return {};
+}
+
+Status StateLog::Impl::sync_active() {
+  if (const Status synced = active->sync(); !synced) return break_with(synced.error());
+  unflushed = 0;
+  return {};
+}
 
 StateLog::StateLog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 StateLog::~StateLog() = default;
 
 Result<std::unique_ptr<StateLog>> StateLog::open(FileSystem& files, std::string directory, StateLogOptions options, const Replay& replay) {
+  CHECK(options.reserve_step_bytes >= kStateHeaderBytes);
+  Result<RecoveredState> state = recover_state(files, directory);
+  if (!state) return std::move(state).error();
+  if (const Status replayed = replay_state(files, directory, *state, replay); !replayed) return replayed.error();
+
   auto impl = std::make_unique<Impl>(files, std::move(directory), options);
-  if (Status loaded = impl->load(replay); !loaded) return std::move(loaded).error();
+  impl->kept.assign(state->files.begin(), state->files.end());
+  impl->streams = std::move(state->streams);
+  impl->active = std::move(state->active);
+  impl->chain = state->chain;
+  if (impl->kept.empty()) {
+    if (const Status started = impl->start_file(); !started) return started.error();
+  }
+  if (const Status taken = impl->take_emergency_space(); !taken) return taken.error();
   return std::unique_ptr<StateLog>(new StateLog(std::move(impl)));
 }
 
-Status StateLog::Impl::load(const Replay& replay) {
-  const Result<bool> exists = files.exists(directory);
-  if (!exists) return exists.error();
-  if (!*exists) {
-    if (Status made = files.create_directory(directory); !made) return made;
-    if (Status synced = files.sync_directory(parent_directory(directory)); !synced) return synced;
-  }
-  const Result<std::vector<DirectoryEntry>> entries = files.list(directory);
-  if (!entries) return entries.error();
-  std::vector<std::uint64_t> numbers;
-  for (const DirectoryEntry& entry : *entries) {
-    if (const auto number = number_of(entry.name)) numbers.push_back(*number);
-  }
-  std::ranges::sort(numbers);
-  if (!numbers.empty()) {
-    const Result<bool> begun = has_header(numbers.back());
-    if (!begun) return begun.error();
-    if (!*begun) numbers.pop_back();
-  }
-
-  // Only the live tail of each stream is replayed: records in log order, a finished snapshot drops what it replaces.
-  std::deque<StateRecord> records;
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (i > 0 && numbers[i] != numbers[i - 1] + 1) {
-      return Error{Errc::corrupt_batch, path_of(numbers[i - 1] + 1) + ": missing, the state log has a hole"};
-    }
-    if (Status loaded = load_file(numbers[i], i + 1 == numbers.size(), records); !loaded) return loaded;
-  }
-
-  // The last complete snapshot (or deletion) of each stream, and whether a later one was left unfinished.
-  std::unordered_map<StreamKey, std::size_t> starts;
-  std::unordered_map<StreamKey, std::size_t> opened;
-  std::vector<bool> skip(records.size(), false);
-  std::unordered_map<StreamKey, std::vector<std::size_t>> open_parts;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const StateRecord& record = records[i];
-    if (record.type == StateRecordType::snapshot || record.type == StateRecordType::snapshot_more) {
-      if (record.type == StateRecordType::snapshot) {
-        for (const std::size_t part : open_parts[record.stream]) skip[part] = true;  // An earlier attempt that never ended.
-        open_parts[record.stream].clear();
-        opened[record.stream] = i;
-      }
-      open_parts[record.stream].push_back(i);
-      if (record.last_part) {
-        open_parts[record.stream].clear();
-        starts[record.stream] = opened[record.stream];
-      }
-    } else if (record.type == StateRecordType::deleted) {
-      starts[record.stream] = i;
-    }
-  }
-  for (const auto& [stream, parts] : open_parts) {
-    for (const std::size_t part : parts) skip[part] = true;
-  }
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    if (skip[i]) continue;
-    const auto start = starts.find(records[i].stream);
-    if (start != starts.end() && i < start->second) continue;
-    if (records[i].type == StateRecordType::deleted) continue;  // What came before it was passed over already.
-    if (Status replayed = replay(records[i]); !replayed) {
-      Error error = std::move(replayed).error();
-      error.detail = directory + ": " + error.detail;
-      return error;
-    }
-  }
-
-  if (row.empty()) {
-    if (Status started = start_file(numbers.empty() ? 1 : numbers.back() + 1); !started) return started;
-  }
-  return take_emergency_space();
-}
-
-/// False, and the file is gone, when a crash interrupted its creation: it cannot hold records yet.
-Result<bool> StateLog::Impl::has_header(std::uint64_t number) {
-  const std::string path = path_of(number);
-  const Result<ByteVector> start = read_file_start(files, path, kStateFileHeaderBytes);
-  if (!start) return start.error();
-  if (check_state_file_header(*start, number)) return true;
-  const Result<std::uint64_t> size = files.file_size(path);
-  if (!size) return size.error();
-  if (*size > kStateFileHeaderBytes) return true;  // Damage, not a crash: load_file() names it.
-  if (const Status removed = files.remove(path); !removed) return removed.error();
-  if (const Status synced = files.sync_directory(directory); !synced) return synced.error();
-  return false;
-}
-
-/// Reads one file, books its records, and for the last one cuts what a crash left unfinished.
-Status StateLog::Impl::load_file(std::uint64_t number, bool last, std::deque<StateRecord>& records) {
-  const std::string path = path_of(number);
-  Result<std::unique_ptr<File>> file = files.open(path, last ? OpenMode::read_write : OpenMode::read);
-  if (!file) return file.error();
-  if (last) (*file)->drop_cache();
-  const Result<std::uint64_t> size = (*file)->size();
-  if (!size) return size.error();
-  ByteVector bytes(*size);
-  const Result<std::size_t> read = (*file)->read({0}, bytes);
-  if (!read) return read.error();
-  bytes.resize(*read);
-
-  if (const Status header = check_state_file_header(bytes, number); !header) {
-    return Error{header.error().code, path + ": " + header.error().detail};
-  }
-  std::size_t at = kStateFileHeaderBytes;
-  std::uint32_t crc = load_le<std::uint32_t>(bytes.data() + 20);
-  row.push_back({number, at});
-  while (at < bytes.size()) {
-    std::optional<DecodedStateRecord> decoded = decode_state_record(ByteView(bytes).subspan(at), crc);
-    if (!decoded) break;
-    crc = decoded->crc;
-    at += decoded->size;
-    book(decoded->record, number, decoded->size);
-    records.push_back(std::move(decoded->record));
-  }
-  if (at < bytes.size()) {
-    if (!last || bytes.size() - at > kGroupBytesMax) {
-      return Error{Errc::corrupt_batch, path + " at " + std::to_string(at) + ": damaged; `tidemark log verify` says more"};
-    }
-    const Result<std::string> kept = set_torn_tail_aside(files, path, {at}, ByteView(bytes).subspan(at));
-    if (!kept) return kept.error();
-    if (Status cut = (*file)->truncate(at); !cut) return cut;
-    log_info("state log: normal after a crash: " + std::to_string(bytes.size() - at) + " bytes of an unfinished write cut from " + path);
-  }
-  row.back().bytes = at;
-  if (!last) return {};
-  // What is shown from here on must not be taken back by a power cut.
-  if (Status synced = (*file)->sync(); !synced) return synced;
-  if (Status synced = files.sync_directory(directory); !synced) return synced;
-  active = *std::move(file);
-  chain = crc;
-  reserved = at;
-  return {};
-}
-
-void StateLog::Impl::book(const StateRecord& record, std::uint64_t file, std::uint64_t bytes) {
-  StreamBook& stream = streams[record.stream];
-  stream.next_sequence = record.sequence + 1;
-  if (stream.live_bytes == 0) stream.first_live_file = file;
-  stream.live_bytes += bytes;
-  switch (record.type) {
-    case StateRecordType::delta:
-      return;
-    case StateRecordType::deleted:
-      streams.erase(record.stream);
-      return;
-    case StateRecordType::snapshot:
-      stream.open_snapshot_file = file;
-      stream.open_snapshot_bytes = bytes;
-      break;
-    case StateRecordType::snapshot_more:
-      stream.open_snapshot_bytes += bytes;
-      break;
-  }
-  if (!record.last_part || !stream.open_snapshot_file) return;
-  stream.first_live_file = *std::exchange(stream.open_snapshot_file, std::nullopt);
-  stream.live_bytes = stream.open_snapshot_bytes;
-}
-
-Status StateLog::Impl::start_file(std::uint64_t number) {
-  const std::string path = path_of(number);
-  Result<std::unique_ptr<File>> file = files.open(path, OpenMode::create);
-  if (!file) return file.error();
-  const ByteVector header = encode_state_file_header(number);
-  const std::array<ByteView, 1> parts = {ByteView(header)};
-  Status ready = (*file)->truncate(0);  // An earlier attempt on a full disk may have left it.
-  if (ready) ready = (*file)->reserve(options.reserve_step_bytes);
-  if (ready) ready = (*file)->write({0}, parts);
-  // The name and the header before any record: a crash leaves this file empty or not there.
-  if (ready) ready = (*file)->sync();
-  if (ready) ready = files.sync_directory(directory);
-  if (!ready) return ready;
-  active = *std::move(file);
-  row.push_back({number, header.size()});
-  reserved = options.reserve_step_bytes;
-  chain = load_le<std::uint32_t>(header.data() + 20);
-  return {};
-}
-
-/// Space set aside for the day the disk is full: what frees space (trims, deletions) must still be recorded then.
-Status StateLog::Impl::take_emergency_space() {
-  if (!emergency) {
-    Result<std::unique_ptr<File>> file = files.open(directory + "/reserve", OpenMode::create);
-    if (!file) return file.error();
-    emergency = *std::move(file);
-  }
-  const Status taken = emergency->reserve(options.emergency_bytes);
-  emergency_held = taken.has_value();
-  if (!taken && taken.error().code != Errc::disk_full) return taken;
-  return {};
-}
-
-bool StateLog::Impl::give_up_emergency_space(const Error& error) {
-  if (error.code != Errc::disk_full || !emergency_held) return false;
-  emergency_held = false;
-  log_warn("the disk is full: the state log goes on with its reserve");
-  return emergency->truncate(0).has_value();
-}
-
-Status StateLog::Impl::reserve(std::uint64_t end) {
-  if (end <= reserved) return {};
-  const std::uint64_t step = options.reserve_step_bytes;
-  const std::uint64_t wanted = (end + step - 1) / step * step;
-  if (Status taken = active->reserve(wanted); !taken) {
-    if (Status exact = active->reserve(end); !exact) return exact;
-    reserved = end;
-    return {};
-  }
-  reserved = wanted;
-  return {};
-}
-
 std::size_t StateLog::encoded_size(const StateRecord& record) {
-  return kStateRecordHeaderBytes + record.stream.id.size() + record.payload.size();
+  return kStateRecordOverhead + record.stream.id.size() + record.payload.size();
 }
 
 Status StateLog::append(std::span<StateRecord> records) {
   Impl& log = *impl_;
   if (log.broken) return *log.broken;
   if (records.empty()) return {};
+  if (const Status valid = log.check(records); !valid) return valid;
   std::uint64_t bytes = 0;
   for (const StateRecord& record : records) bytes += encoded_size(record);
-  if (log.row.back().bytes > kStateFileHeaderBytes && log.row.back().bytes + bytes > log.options.file_bytes) {
-    // Only the last file may look torn after a crash, so the one before it is whole first.
-    if (Status flushed_first = flush(); !flushed_first) return flushed_first;
-    Status started = log.start_file(log.row.back().number + 1);
-    if (!started && log.give_up_emergency_space(started.error())) started = log.start_file(log.row.back().number + 1);
-    if (!started) {
-      if (started.error().code != Errc::disk_full) log.broken = started.error();
-      return started;
-    }
-    if (!log.emergency_held) {
-      if (Status taken = log.take_emergency_space(); !taken) log_warn("state log: " + taken.error().to_string());
-    }
-  }
-  Status reserved = log.reserve(log.row.back().bytes + bytes);
-  if (!reserved && log.give_up_emergency_space(reserved.error())) reserved = log.reserve(log.row.back().bytes + bytes);
-  if (!reserved) {
-    if (reserved.error().code != Errc::disk_full) log.broken = reserved.error();
-    return reserved;
-  }
-  std::unordered_map<StreamKey, std::uint64_t> next;
-  ByteVector encoded;
-  encoded.reserve(bytes);
-  std::uint32_t chain = log.chain;
+  Status room = log.make_room(bytes);
+  if (!room && room.error().code == Errc::disk_full && log.give_up_emergency_space()) room = log.make_room(bytes);
+  if (!room) return room;
+
   for (StateRecord& record : records) {
-    auto [sequence, fresh] = next.try_emplace(record.stream, 0);
-    if (fresh) {
-      const auto known = log.streams.find(record.stream);
-      sequence->second = known == log.streams.end() ? 1 : known->second.next_sequence;
+    const std::size_t size = encoded_size(record);
+    if (!log.buffer.empty() && log.buffer.size() + size > kWriteBytes) {
+      if (const Status written = log.write_buffer(); !written) return written;
     }
-    record.sequence = sequence->second++;
-    chain = encode_state_record(encoded, record, chain);
+    if (log.unflushed + log.buffer.size() + size > kGroupBytesMax) {
+      // Recovery takes at most this much for torn, so no more may ever be in flight. Early durability does no harm.
+      if (const Status written = log.write_buffer(); !written) return written;
+      if (const Status synced = log.sync_active(); !synced) return synced;
+    }
+    log.encode(record);
   }
-  StateFile& file = log.row.back();
-  const std::array<ByteView, 1> parts = {ByteView(encoded)};
-  if (Status written = log.active->write({file.bytes}, parts); !written) {
-    // Part of it may be there. Space was taken before, so even a full disk is a surprise the disk should not have.
-    log.broken = Error{Errc::io_error, written.error().detail};
-    return *log.broken;
-  }
-  log.chain = chain;
-  log.unflushed = true;
-  for (const StateRecord& record : records) {
-    file.bytes += encoded_size(record);
-    log.book(record, file.number, encoded_size(record));
-  }
-  return {};
+  return log.write_buffer();
 }
 
 std::vector<File*> StateLog::unflushed_files() {
-  std::vector<File*> files;
-  if (impl_->unflushed) files.push_back(impl_->active.get());
-  return files;
+  if (impl_->unflushed == 0) return {};
+  return {impl_->active.get()};
 }
 
-void StateLog::flushed() { impl_->unflushed = false; }
+void StateLog::flushed() {
+  impl_->unflushed = 0;
+  impl_->retired.clear();
+}
 
 Status StateLog::flush() {
   if (impl_->broken) return *impl_->broken;
-  for (File* const file : unflushed_files()) {
-    if (Status synced = file->sync(); !synced) {
-      impl_->broken = synced.error();
-      return synced;
-    }
+  if (impl_->unflushed > 0) {
+    if (const Status synced = impl_->sync_active(); !synced) return synced;
   }
   flushed();
   return {};
 }
 
-StateLogPosition StateLog::end() const { return {impl_->row.back().number, {impl_->row.back().bytes}}; }
+StateLogPosition StateLog::end() const { return {.file = impl_->kept.back().number, .position = FilePosition{impl_->kept.back().bytes}}; }
 
 std::uint64_t StateLog::size_bytes() const {
   std::uint64_t bytes = 0;
-  for (const StateFile& file : impl_->row) bytes += file.bytes;
+  for (const StateFileInfo& file : impl_->kept) bytes += file.bytes;
   return bytes;
 }
 
-std::size_t StateLog::file_count() const { return impl_->row.size(); }
-
 std::vector<StreamKey> StateLog::snapshots_wanted() const {
-  const Impl& log = *impl_;
-  if (log.row.size() < 2) return {};
-  std::uint64_t live = 0;
-  for (const auto& [key, stream] : log.streams) live += stream.live_bytes;
-  const std::uint64_t total = size_bytes();
-  const std::uint64_t dead = total > live ? total - live : 0;
-  if (dead < log.options.garbage_bytes_min || dead < total / 2) return {};
-  std::vector<StreamKey> wanted;
-  for (const auto& [key, stream] : log.streams) {
-    if (stream.first_live_file <= log.row.front().number) wanted.push_back(key);
-  }
-  return wanted;
+  const std::uint64_t total = size_bytes() - impl_->kept.size() * kStateHeaderBytes;
+  const std::uint64_t dead = total - impl_->streams->live_bytes();
+  const bool worth_it = impl_->kept.size() > 1 && dead >= impl_->options.garbage_bytes_min && dead >= total / 2;
+  if (!worth_it) return {};
+  return impl_->streams->needing(impl_->kept.front().number);
 }
 
 Status StateLog::remove_dead_files() {
   Impl& log = *impl_;
-  std::uint64_t first_live = log.row.back().number;
-  for (const auto& [key, stream] : log.streams) first_live = std::min(first_live, stream.first_live_file);
-  bool removed = false;
-  while (log.row.size() > 1 && log.row.front().number < first_live) {
-    if (Status gone = log.files.remove(log.path_of(log.row.front().number)); !gone) return gone;
-    log.row.pop_front();
-    removed = true;
+  if (log.broken) return *log.broken;
+  if (log.unflushed > 0) return {};                                           // What killed the old records must be durable first.
+  if (const Status taken = log.take_emergency_space(); !taken) return taken;  // Given up on a full disk, and perhaps there is room again.
+  while (log.kept.size() > 1) {
+    const std::uint64_t number = log.kept.front().number;
+    const std::optional<std::uint64_t> needed = log.streams->first_needed_file();
+    if (needed && *needed <= number) break;
+    if (const Status removed = log.files.remove(log.directory + "/" + state_file_name(number)); !removed) return removed;
+    log.kept.pop_front();
+    // One by one and oldest first: a gap could bring back records whose deletion lay in a file that is gone.
+    if (const Status synced = log.files.sync_directory(log.directory); !synced) return log.break_with(synced.error());
   }
-  return removed ? log.files.sync_directory(log.directory) : Status();
+  return {};
 }
+
+std::size_t StateLog::file_count() const { return impl_->kept.size(); }
 
 }  // namespace tidemark::storage

@@ -60,6 +60,7 @@ enum class StateRecordType : std::uint8_t {
 };
 
 /// A snapshot that has several parts counts only when its last part is there; `last_part` marks it. (Single-part: set on the snapshot.)
+/// A delta of the stream between the parts, or a restart, abandons the snapshot: begin again with a new one.
 struct StateRecord {
   StreamKey stream;
   StateRecordType type = StateRecordType::delta;
@@ -95,12 +96,15 @@ class StateLog {
   ~StateLog();
 
   /// Writes the records behind each other; not durable yet. Fills in the sequence numbers. Starts a new file when the present one is
-  /// full (never between the parts of one call). disk_full leaves the log unchanged; io_error is final.
+  /// full (never between the parts of one call); that, and more than kGroupBytesMax unflushed, make it flush inside. disk_full and
+  /// invalid_argument (id or payload too large, snapshot_more without an open snapshot) leave the log unchanged; io_error is final: every
+  /// later call returns it.
   Status append(std::span<StateRecord> records);
   /// Bytes that append() would write.
   static std::size_t encoded_size(const StateRecord& record);
 
-  /// The file written since its last flush, if any; the committer flushes it and then calls flushed().
+  /// The file written since its last flush, if any; the committer flushes it and then calls flushed(). The pointer is good until flushed(),
+  /// also across append(), but what is appended in between is not covered by that flush.
   std::vector<File*> unflushed_files();
   void flushed();
   /// append's own durability for callers outside commit rounds: syncs and calls flushed().
@@ -111,7 +115,8 @@ class StateLog {
 
   /// Streams whose live records lie in the oldest file, when removing it is worth it; empty otherwise. The owners submit snapshots.
   std::vector<StreamKey> snapshots_wanted() const;
-  /// Removes leading files that no live record needs. Call after flushed().
+  /// Removes leading files that no live record needs. Call after flushed(): with anything unflushed it does nothing. A failed removal
+  /// leaves the log as it was; a failed flush of the directory is final.
   Status remove_dead_files();
   std::size_t file_count() const;
 

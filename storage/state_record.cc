@@ -1,96 +1,170 @@
 #include "storage/state_record.h"
 
-#include <cstring>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
 
 #include "storage/base/crc32c.h"
 
 namespace tidemark::storage {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x45544154534d4454;  // "TDMSTATE"
-constexpr std::uint8_t kVersion = 1;
+constexpr std::string_view kMagic = "TMKSTATE";
+constexpr std::string_view kSuffix = ".state";
+constexpr std::size_t kNumberDigits = 20;
 
-// Record layout.
-constexpr std::size_t kCrcAt = 0;        // u32, of everything after it, begun with the chain
-constexpr std::size_t kPayloadAt = 4;    // u32 length of the payload
-constexpr std::size_t kIdLengthAt = 8;   // u16
-constexpr std::size_t kVersionAt = 10;   // u8
-constexpr std::size_t kTypeAt = 11;      // u8
-constexpr std::size_t kKindAt = 12;      // u8
-constexpr std::size_t kFlagsAt = 13;     // u8, 1 = last part; 14..15 zero
-constexpr std::size_t kSequenceAt = 16;  // u64
-constexpr std::size_t kMarkAt = 24;      // u32, never zero: a run of zeros is no record
-constexpr std::uint32_t kMark = 0x7265636f;
+constexpr std::uint8_t kLastPart = 1;
+constexpr std::uint8_t kBegins = 2;
+
+template <std::integral T>
+void put(ByteVector& out, T value) {
+  const std::size_t at = out.size();
+  out.resize(at + sizeof value);
+  store_le(out.data() + at, value);
+}
+
+void put(ByteVector& out, ByteView bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); }
+
+bool is_type(std::uint8_t value) { return value >= 1 && value <= static_cast<std::uint8_t>(StateRecordType::deleted); }
+bool is_kind(std::uint8_t value) { return value >= 1 && value <= static_cast<std::uint8_t>(StreamKind::broker); }
+
+std::string_view kind_name(StreamKind kind) {
+  switch (kind) {
+    case StreamKind::metadata:
+      return "metadata";
+    case StreamKind::partition:
+      return "partition";
+    case StreamKind::group:
+      return "group";
+    case StreamKind::group_partition:
+      return "group partition";
+    case StreamKind::transaction:
+      return "transaction";
+    case StreamKind::job:
+      return "job";
+    case StreamKind::broker:
+      return "broker";
+  }
+  return "unknown";
+}
 
 }  // namespace
 
-ByteVector encode_state_file_header(std::uint64_t number) {
-  ByteVector header(kStateFileHeaderBytes);
-  store_le(header.data(), kMagic);
-  store_le<std::uint32_t>(header.data() + 8, kVersion);
-  store_le(header.data() + 12, number);
-  store_le(header.data() + 20, crc32c(ByteView(header).first(20)));
-  return header;
+StateChain encode_state_header(const StateFileHeader& header, ByteVector& out) {
+  const std::size_t start = out.size();
+  put(out, as_bytes(kMagic));
+  put(out, std::uint32_t{kStateVersion});  // The version byte and three zeros.
+  put(out, header.previous_chain);
+  put(out, header.number);
+  put(out, header.previous_end);
+  const StateChain chain = crc32c(ByteView(out).subspan(start));
+  put(out, chain);
+  CHECK(out.size() - start == kStateHeaderBytes);
+  return chain;
 }
 
-Result<void> check_state_file_header(ByteView bytes, std::uint64_t number) {
-  if (bytes.size() < kStateFileHeaderBytes) return Error{Errc::corrupt_batch, "shorter than its header"};
-  if (load_le<std::uint32_t>(bytes.data() + 20) != crc32c(bytes.first(20))) return Error{Errc::corrupt_batch, "bad header checksum"};
-  if (load_le<std::uint64_t>(bytes.data()) != kMagic) return Error{Errc::corrupt_batch, "not a state file"};
-  if (load_le<std::uint32_t>(bytes.data() + 8) != kVersion) {
-    return Error{Errc::foreign_data, "written by a newer version of Tidemark; use that version"};
-  }
-  if (load_le<std::uint64_t>(bytes.data() + 12) != number) return Error{Errc::corrupt_batch, "the number inside is another"};
-  return {};
+Result<DecodedStateHeader> decode_state_header(ByteView bytes) {
+  if (bytes.size() < kStateHeaderBytes) return Error{Errc::corrupt_batch, "the header is cut off"};
+  if (as_text(bytes.first(kMagic.size())) != kMagic) return Error{Errc::corrupt_batch, "the header has no magic"};
+  const auto version = load_le<std::uint8_t>(bytes.data() + 8);
+  if (version > kStateVersion)
+    return Error{Errc::foreign_data, "written by a newer version (format " + std::to_string(version) + ", this one knows " +
+                                         std::to_string(kStateVersion) + ")"};
+  DecodedStateHeader decoded;
+  decoded.chain = crc32c(bytes.first(kStateHeaderBytes - 4));
+  if (load_le<std::uint32_t>(bytes.data() + kStateHeaderBytes - 4) != decoded.chain ||
+      load_le<std::uint32_t>(bytes.data() + 8) != kStateVersion)
+    return Error{Errc::corrupt_batch, "the header's checksum does not match"};
+  decoded.header.previous_chain = load_le<std::uint32_t>(bytes.data() + 12);
+  decoded.header.number = load_le<std::uint64_t>(bytes.data() + 16);
+  decoded.header.previous_end = load_le<std::uint64_t>(bytes.data() + 24);
+  return decoded;
 }
 
-std::uint32_t encode_state_record(ByteVector& out, const StateRecord& record, std::uint32_t chain) {
-  const std::string& id = record.stream.id;
-  CHECK(id.size() <= kStateStreamIdBytesMax);
+StateChain encode_state_record(const StateRecord& record, bool begins, StateChain chain, ByteVector& out) {
+  CHECK(record.stream.id.size() <= kStateIdBytesMax);
   CHECK(record.payload.size() <= kStatePayloadBytesMax);
   const std::size_t start = out.size();
-  out.resize(start + kStateRecordHeaderBytes + id.size() + record.payload.size());
-  std::byte* const at = out.data() + start;
-  store_le(at + kPayloadAt, static_cast<std::uint32_t>(record.payload.size()));
-  store_le(at + kIdLengthAt, static_cast<std::uint16_t>(id.size()));
-  store_le(at + kVersionAt, kVersion);
-  store_le(at + kTypeAt, static_cast<std::uint8_t>(record.type));
-  store_le(at + kKindAt, static_cast<std::uint8_t>(record.stream.kind));
-  store_le(at + kFlagsAt, static_cast<std::uint8_t>(record.last_part ? 1 : 0));
-  store_le<std::uint16_t>(at + kFlagsAt + 1, 0);
-  store_le(at + kSequenceAt, record.sequence);
-  store_le(at + kMarkAt, kMark);
-  if (!id.empty()) std::memcpy(at + kStateRecordHeaderBytes, id.data(), id.size());
-  if (!record.payload.empty()) {
-    std::memcpy(at + kStateRecordHeaderBytes + id.size(), record.payload.data(), record.payload.size());
-  }
-  const std::uint32_t crc = crc32c(ByteView(out).subspan(start + kPayloadAt), chain);
-  store_le(at + kCrcAt, crc);
-  return crc;
+  const std::size_t bytes = StateLog::encoded_size(record);
+  put(out, std::uint32_t{0});  // The crc, below.
+  put(out, static_cast<std::uint32_t>(bytes));
+  put(out, kStateVersion);
+  put(out, static_cast<std::uint8_t>(record.type));
+  put(out, static_cast<std::uint8_t>(record.stream.kind));
+  put(out, static_cast<std::uint8_t>((record.last_part ? kLastPart : 0) | (begins ? kBegins : 0)));
+  put(out, static_cast<std::uint32_t>(record.stream.id.size()));  // 16 bits and two zeros.
+  put(out, record.sequence);
+  put(out, as_bytes(record.stream.id));
+  put(out, record.payload);
+  CHECK(out.size() - start == bytes);
+  const StateChain next = crc32c(ByteView(out).subspan(start + 4), chain);
+  store_le(out.data() + start, next);
+  return next;
 }
 
-std::optional<DecodedStateRecord> decode_state_record(ByteView bytes, std::uint32_t chain) {
-  if (bytes.size() < kStateRecordHeaderBytes || load_le<std::uint32_t>(bytes.data() + kMarkAt) != kMark) return std::nullopt;
-  const std::size_t payload = load_le<std::uint32_t>(bytes.data() + kPayloadAt);
-  const std::size_t id = load_le<std::uint16_t>(bytes.data() + kIdLengthAt);
-  if (payload > kStatePayloadBytesMax || id > kStateStreamIdBytesMax) return std::nullopt;
-  const std::size_t size = kStateRecordHeaderBytes + id + payload;
-  if (bytes.size() < size) return std::nullopt;
-  const std::uint32_t crc = crc32c(bytes.subspan(kPayloadAt, size - kPayloadAt), chain);
-  if (crc != load_le<std::uint32_t>(bytes.data() + kCrcAt)) return std::nullopt;
-  const auto type = load_le<std::uint8_t>(bytes.data() + kTypeAt);
-  const auto kind = load_le<std::uint8_t>(bytes.data() + kKindAt);
-  if (load_le<std::uint8_t>(bytes.data() + kVersionAt) != kVersion || type < 1 || type > 4 || kind < 1 || kind > 7) return std::nullopt;
-  DecodedStateRecord decoded;
-  decoded.record.stream = {static_cast<StreamKind>(kind), to_string(bytes.subspan(kStateRecordHeaderBytes, id))};
-  decoded.record.type = static_cast<StateRecordType>(type);
-  decoded.record.last_part = (load_le<std::uint8_t>(bytes.data() + kFlagsAt) & 1) != 0;
-  decoded.record.sequence = load_le<std::uint64_t>(bytes.data() + kSequenceAt);
-  const ByteView body = bytes.subspan(kStateRecordHeaderBytes + id, payload);
-  decoded.record.payload.assign(body.begin(), body.end());
-  decoded.crc = crc;
-  decoded.size = size;
-  return decoded;
+std::optional<std::size_t> claimed_state_record_bytes(ByteView first_8) {
+  CHECK(first_8.size() >= 8);
+  const std::size_t bytes = load_le<std::uint32_t>(first_8.data() + 4);
+  if (bytes < kStateRecordOverhead || bytes > kStateRecordBytesMax) return std::nullopt;
+  return bytes;
+}
+
+Result<StateRecordFrame> decode_state_record(ByteView bytes, StateChain& chain) {
+  if (bytes.size() < kStateRecordOverhead) return Error{Errc::corrupt_batch, "length"};
+  const std::optional<std::size_t> claimed = claimed_state_record_bytes(bytes);
+  if (!claimed || *claimed > bytes.size()) return Error{Errc::corrupt_batch, "length"};
+  bytes = bytes.first(*claimed);
+  const StateChain next = crc32c(bytes.subspan(4), chain);
+  if (load_le<std::uint32_t>(bytes.data()) != next) return Error{Errc::corrupt_batch, "crc"};
+
+  const auto version = load_le<std::uint8_t>(bytes.data() + 8);
+  const auto type = load_le<std::uint8_t>(bytes.data() + 9);
+  const auto kind = load_le<std::uint8_t>(bytes.data() + 10);
+  const auto flags = load_le<std::uint8_t>(bytes.data() + 11);
+  const std::size_t id_bytes = load_le<std::uint32_t>(bytes.data() + 12);
+  if (version != kStateVersion || !is_type(type) || !is_kind(kind) || (flags & ~(kLastPart | kBegins)) != 0 ||
+      id_bytes > kStateIdBytesMax || id_bytes > bytes.size() - kStateRecordOverhead)
+    return Error{Errc::foreign_data, "a record of a newer version"};
+
+  StateRecordFrame frame;
+  frame.type = static_cast<StateRecordType>(type);
+  frame.last_part = (flags & kLastPart) != 0;
+  frame.begins = (flags & kBegins) != 0;
+  frame.kind = static_cast<StreamKind>(kind);
+  frame.sequence = load_le<std::uint64_t>(bytes.data() + 16);
+  frame.id = as_text(bytes.subspan(kStateRecordOverhead, id_bytes));
+  frame.payload = bytes.subspan(kStateRecordOverhead + id_bytes);
+  frame.bytes = bytes.size();
+  chain = next;
+  return frame;
+}
+
+std::string state_file_name(std::uint64_t number) {
+  const std::string digits = std::to_string(number);
+  return std::string(kNumberDigits - digits.size(), '0') + digits + std::string(kSuffix);
+}
+
+std::optional<std::uint64_t> parse_state_file_name(std::string_view name) {
+  if (name.size() != kNumberDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const end = name.data() + kNumberDigits;
+  const auto [stop, error] = std::from_chars(name.data(), end, number);
+  if (error != std::errc() || stop != end || number == 0) return std::nullopt;
+  return number;
+}
+
+std::string describe(const StreamKey& stream) {
+  std::string text(kind_name(stream.kind));
+  if (stream.id.empty()) return text;
+  const bool printable = std::ranges::all_of(stream.id, [](char c) { return c >= 0x20 && c < 0x7f; });
+  if (printable) return text + " '" + stream.id + "'";
+  text += " 0x";
+  for (const char c : stream.id) {
+    char hex[3];
+    std::snprintf(hex, sizeof hex, "%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    text += hex;
+  }
+  return text;
 }
 
 }  // namespace tidemark::storage
