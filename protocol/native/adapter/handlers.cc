@@ -1,7 +1,6 @@
 #include "protocol/native/adapter/handlers.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
@@ -10,6 +9,12 @@ namespace tidemark::native {
 namespace {
 
 using Slot = SessionCore::Slot;
+
+constexpr std::size_t kClientIdBytesMax = 249;
+constexpr int kProduceBatchesMax = 4096;
+constexpr std::uint32_t kFetchBytesDefault = 1024 * 1024;
+constexpr std::uint32_t kFetchBytesMax = 8 * 1024 * 1024;
+constexpr std::uint32_t kFetchWaitMax = 30'000;  ///< Also how long a request of a vanished client may linger in the engine.
 
 /// One request under way: what every handler needs, and what keeps the session alive until it is answered.
 struct Request {
@@ -50,8 +55,8 @@ void to_wire(const broker::Topic& topic, wire::TopicInfo& info) {
   info.set_entry_id(topic.effective.entry_id == broker::EntryIdMode::time ? "time" : "offset");
   for (const auto& [key, value] : topic.config) {
     auto& entry = *info.add_config();
-    entry.set_key(key);
-    entry.set_value(value);
+    entry.set_key(printable(key));
+    entry.set_value(printable(value));
   }
 }
 
@@ -69,10 +74,10 @@ void to_wire(const broker::PartitionInfo& partition, wire::PartitionInfo& info) 
   info.set_high_watermark(partition.high_watermark.value);
   info.set_bytes(partition.bytes);
   info.set_segments(static_cast<std::uint32_t>(partition.segments));
-  info.set_state(partition.state);
+  info.set_state(printable(partition.state));
   for (const storage::Damage& damage : partition.damage) {
     auto& range = *info.add_quarantined();
-    range.set_file(damage.file);
+    range.set_file(printable(damage.file));
     range.set_position(damage.position.value);
     range.set_from(damage.from.value);
     range.set_to(damage.to.value);
@@ -88,11 +93,14 @@ void reply_topic(const Request& request, const TopicPtr& topic) {
   request.reply(info);
 }
 
-void handle_hello(const Request& request, const wire::Hello& hello) {
+Status handle_hello(const Request& request, const wire::Hello& hello) {
+  if (request.session->greeted()) return Error{Errc::protocol_error, "a connection has one hello"};
   if (hello.protocol_min() > kProtocolVersion || hello.protocol_max() < kProtocolVersion) {
-    return request.reply(Error{Errc::unsupported_version, "this broker speaks protocol version " + std::to_string(kProtocolVersion) +
-                                                              ", not " + std::to_string(hello.protocol_min()) + ".." +
-                                                              std::to_string(hello.protocol_max())});
+    return Error{Errc::unsupported_version, "this broker speaks protocol version " + std::to_string(kProtocolVersion) + ", not " +
+                                                std::to_string(hello.protocol_min()) + ".." + std::to_string(hello.protocol_max())};
+  }
+  if (hello.client_id().size() > kClientIdBytesMax) {
+    return Error{Errc::invalid_argument, "client_id has at most " + std::to_string(kClientIdBytesMax) + " bytes"};
   }
   request.session->greet(hello.client_id());
   wire::HelloReply reply;
@@ -102,16 +110,18 @@ void handle_hello(const Request& request, const wire::Hello& hello) {
   reply.set_frame_bytes_max(static_cast<std::uint32_t>(kFrameBytesMax));
   reply.set_requests_in_flight_max(static_cast<std::uint32_t>(request.session->limits().requests_in_flight_max));
   request.reply(reply);
+  return {};
 }
 
-void handle_create_topic(const Request& request, const wire::CreateTopic& create) {
+Status handle_create_topic(const Request& request, const wire::CreateTopic& create) {
   broker::TopicSpec spec{create.name(), std::nullopt, to_config(create.config())};
   if (create.has_partitions()) spec.partitions = create.partitions();
   request.broker().create_topic(request.context(), std::move(spec), answer<TopicPtr>(request, reply_topic));
+  return {};
 }
 
 /// Sizes need a visit to every topic's partitions; they are asked for side by side and answered together.
-void handle_list_topics(const Request& request, const wire::ListTopics& list) {
+Status handle_list_topics(const Request& request, const wire::ListTopics& list) {
   struct Gather {
     wire::ListTopicsReply reply;
     std::size_t left = 1;
@@ -134,9 +144,10 @@ void handle_list_topics(const Request& request, const wire::ListTopics& list) {
                               });
   }
   one_less();
+  return {};
 }
 
-void handle_describe_topic(const Request& request, const wire::DescribeTopic& describe) {
+Status handle_describe_topic(const Request& request, const wire::DescribeTopic& describe) {
   const auto encode = [name = describe.name()](const Request& asked, const std::vector<broker::PartitionInfo>& partitions) {
     const broker::Topic* const topic = asked.broker().topics()->find(name);
     if (topic == nullptr) return asked.reply(Error{Errc::unknown_topic, "topic '" + name + "' was deleted"});
@@ -147,15 +158,20 @@ void handle_describe_topic(const Request& request, const wire::DescribeTopic& de
       const auto set = topic->config.find(std::string(key.name));
       auto& entry = *info.add_effective_config();
       entry.set_key(std::string(key.name));
-      entry.set_value(set != topic->config.end() ? set->second : std::string(key.default_value));
+      entry.set_value(printable(set != topic->config.end() ? set->second : key.default_value));
     }
     for (const broker::PartitionInfo& partition : partitions) to_wire(partition, *info.add_partition_list());
     asked.reply(info);
   };
   request.broker().describe(request.context(), describe.name(), answer<std::vector<broker::PartitionInfo>>(request, encode));
+  return {};
 }
 
-void handle_alter_topic(const Request& request, const wire::AlterTopic& alter) {
+Status handle_alter_topic(const Request& request, const wire::AlterTopic& alter) {
+  if (!alter.has_partitions() && alter.config().empty()) {
+    request.reply(Error{Errc::invalid_argument, "nothing to change: neither config nor partitions"});
+    return {};
+  }
   // Settings first: they are judged as a whole, and partitions cannot be taken back.
   const auto grow = [request, alter](Result<TopicPtr> altered) {
     if (!altered) return request.reply(altered.error());
@@ -163,25 +179,28 @@ void handle_alter_topic(const Request& request, const wire::AlterTopic& alter) {
     request.broker().add_partitions(request.context(), alter.name(), alter.partitions(), answer<TopicPtr>(request, reply_topic));
   };
   request.broker().alter_topic(request.context(), alter.name(), to_config(alter.config()), grow);
+  return {};
 }
 
-void handle_delete_topic(const Request& request, const wire::DeleteTopic& remove) {
+Status handle_delete_topic(const Request& request, const wire::DeleteTopic& remove) {
   request.broker().delete_topic(request.context(), remove.name(), [request](Result<void> removed) {
     if (!removed) return request.reply(removed.error());
     request.reply(wire::DeleteTopicReply());
   });
+  return {};
 }
 
-void handle_trim_topic(const Request& request, const wire::TrimTopic& trim) {
+Status handle_trim_topic(const Request& request, const wire::TrimTopic& trim) {
   request.broker().trim(request.context(), {trim.name(), trim.partition()}, Offset{trim.before()},
                         answer<Offset>(request, [](const Request& asked, Offset log_start) {
                           wire::TrimTopicReply reply;
                           reply.set_log_start(log_start.value);
                           asked.reply(reply);
                         }));
+  return {};
 }
 
-void handle_init_producer(const Request& request, const wire::InitProducer&) {
+Status handle_init_producer(const Request& request, const wire::InitProducer&) {
   request.broker().init_producer(request.context(),
                                  answer<broker::ProducerIdentity>(request, [](const Request& asked, const auto& identity) {
                                    wire::InitProducerReply reply;
@@ -189,6 +208,7 @@ void handle_init_producer(const Request& request, const wire::InitProducer&) {
                                    reply.set_producer_epoch(identity.epoch);
                                    asked.reply(reply);
                                  }));
+  return {};
 }
 
 void to_wire(const Result<broker::Appended>& appended, wire::ProduceReply::Stored& stored) {
@@ -203,12 +223,17 @@ void to_wire(const Result<broker::Appended>& appended, wire::ProduceReply::Store
   stored.set_log_start(appended->log_start.value);
 }
 
-void handle_produce(const Request& request, const wire::Produce& produce) {
+Status handle_produce(const Request& request, const wire::Produce& produce) {
   std::size_t named = 0;
   for (const auto& batch : produce.batches()) named += batch.size();
-  if (named != request.header.attachment_bytes || produce.batches_size() == 0) {
-    return request.reply(Error{Errc::protocol_error, "the batches named have " + std::to_string(named) + " bytes, the frame carries " +
-                                                         std::to_string(request.header.attachment_bytes)});
+  if (named != request.header.attachment_bytes) {
+    return Error{Errc::protocol_error, "the batches named have " + std::to_string(named) + " bytes, the frame carries " +
+                                           std::to_string(request.header.attachment_bytes)};
+  }
+  if (produce.batches_size() == 0 || produce.batches_size() > kProduceBatchesMax) {
+    request.reply(Error{Errc::invalid_argument, "a produce request has 1 to " + std::to_string(kProduceBatchesMax) + " batches, not " +
+                                                    std::to_string(produce.batches_size())});
+    return {};
   }
   struct Gather {
     wire::ProduceReply reply;
@@ -228,14 +253,17 @@ void handle_produce(const Request& request, const wire::Produce& produce) {
                               if (--gather->left == 0) request.reply(gather->reply);
                             });
   }
+  return {};
 }
 
-void handle_fetch(const Request& request, const wire::Fetch& fetch) {
+Status handle_fetch(const Request& request, const wire::Fetch& fetch) {
   broker::ReadRequest read;
   read.from = Offset{fetch.offset()};
-  read.bytes_max = fetch.bytes_max();
-  read.bytes_min = fetch.bytes_min();
-  read.wait_max = std::chrono::milliseconds(std::min<std::uint32_t>(fetch.wait_ms(), 300'000));
+  read.bytes_max = fetch.bytes_max() == 0 ? kFetchBytesDefault : std::min(fetch.bytes_max(), kFetchBytesMax);
+  read.bytes_min = std::max(fetch.bytes_min(), 1u);
+  read.wait_max = std::chrono::milliseconds(std::min(fetch.wait_ms(), kFetchWaitMax));
+  request.session->charge(request.slot, read.bytes_max);
+  request.slot->waits = read.wait_max.count() > 0;
   request.broker().read(request.context(), {fetch.topic(), fetch.partition()}, read,
                         answer<broker::ReadReply>(request, [](const Request& asked, broker::ReadReply& found) {
                           wire::FetchReply reply;
@@ -248,9 +276,10 @@ void handle_fetch(const Request& request, const wire::Fetch& fetch) {
                           reply.set_size(static_cast<std::uint32_t>(bytes));
                           asked.reply(reply, std::move(found.batches));
                         }));
+  return {};
 }
 
-void handle_find_offset(const Request& request, const wire::FindOffset& find) {
+Status handle_find_offset(const Request& request, const wire::FindOffset& find) {
   broker::OffsetQuery query = broker::OffsetQuery::earliest;
   switch (find.query()) {
     case wire::FindOffset::EARLIEST:
@@ -263,7 +292,8 @@ void handle_find_offset(const Request& request, const wire::FindOffset& find) {
       query = broker::OffsetQuery::timestamp;
       break;
     default:
-      return request.reply(Error{Errc::invalid_argument, "unknown offset query " + std::to_string(find.query())});
+      request.reply(Error{Errc::invalid_argument, "unknown offset query " + std::to_string(find.query())});
+      return {};
   }
   request.broker().find_offset(request.context(), {find.topic(), find.partition()}, query, find.timestamp_ms(),
                                answer<broker::OffsetAt>(request, [](const Request& asked, const broker::OffsetAt& found) {
@@ -273,26 +303,31 @@ void handle_find_offset(const Request& request, const wire::FindOffset& find) {
                                  reply.set_found(found.found);
                                  asked.reply(reply);
                                }));
+  return {};
 }
 
-void handle_subscribe(const Request& request, const wire::Subscribe& subscribe) {
+Status handle_subscribe(const Request& request, const wire::Subscribe& subscribe) {
+  // Held back behind earlier replies, perhaps: batches follow only once the reply is out.
+  request.slot->on_sent = [session = request.session.get(), id = subscribe.subscription()] { session->subscriptions().begin(id); };
   request.session->subscriptions().open(
       subscribe,
       answer<wire::SubscribeReply>(request, [](const Request& asked, const wire::SubscribeReply& reply) { asked.reply(reply); }));
+  return {};
 }
 
-void handle_unsubscribe(const Request& request, const wire::Unsubscribe& unsubscribe) {
+Status handle_unsubscribe(const Request& request, const wire::Unsubscribe& unsubscribe) {
   request.session->subscriptions().end(unsubscribe.subscription());  // Ended already is as good.
   request.reply(wire::UnsubscribeReply());
+  return {};
 }
 
-void handle_status(const Request& request, const wire::StatusRequest&) {
+Status handle_status(const Request& request, const wire::StatusRequest&) {
   request.broker().status(request.context(),
                           answer<broker::BrokerStatus>(request, [](const Request& asked, const broker::BrokerStatus& status) {
                             wire::StatusReply reply;
                             const ServerFacts& facts = asked.session->facts();
                             reply.set_version(facts.version);
-                            reply.set_data_dir(status.data_directory);
+                            reply.set_data_dir(printable(status.data_directory));
                             reply.set_cluster_id(status.cluster_id.to_string());
                             reply.set_uptime_seconds(std::chrono::duration<double>(status.uptime).count());
                             reply.set_flush_ms_p50(status.flush.p50_ms);
@@ -312,38 +347,50 @@ void handle_status(const Request& request, const wire::StatusRequest&) {
                             reply.set_recovery_scanned_bytes(status.recovery_scanned_bytes);
                             asked.reply(reply);
                           }));
+  return {};
 }
 
-void handle_doctor(const Request& request, const wire::DoctorRequest&) {
-  if (!request.session->facts().doctor) return request.reply(Error{Errc::not_found, "this server has no doctor"});
-  // The checks touch the disk: off the shard and back.
-  request.session->runtime().disk_pool().post([request] {
+Status handle_doctor(const Request& request, const wire::DoctorRequest&) {
+  if (!request.session->facts().doctor) {
+    request.reply(Error{Errc::not_found, "this server has no doctor"});
+    return {};
+  }
+  // The checks touch the disk: off the shard and back. The request moves along, so that the session ends on its shard.
+  request.session->runtime().disk_pool().post([asked = Request(request)]() mutable {
     wire::DoctorReply reply;
-    for (wire::DoctorReply::Check& check : request.session->facts().doctor()) *reply.add_checks() = std::move(check);
-    request.session->shard().post([request, reply = std::move(reply)] { request.reply(reply); });
+    for (wire::DoctorReply::Check& check : asked.session->facts().doctor()) *reply.add_checks() = std::move(check);
+    broker::Shard& shard = asked.session->shard();
+    shard.post([asked = std::move(asked), reply = std::move(reply)] { asked.reply(reply); });
   });
+  return {};
 }
 
 template <class Message>
-Status decode_and(const Request& request, void (*handle)(const Request&, const Message&)) {
+Status decode_and(const Request& request, Status (*handle)(const Request&, const Message&)) {
   Message message;
   if (!decode_message(request.frame.view().subspan(kFrameHeaderBytes, request.header.message_bytes), message)) {
-    const Error error{Errc::protocol_error, "the message is no " + std::string(to_string(request.header.type)) + " request"};
-    request.reply(error);
-    return error;
+    return Error{Errc::protocol_error, "the message is no " + std::string(to_string(request.header.type)) + " request"};
   }
-  handle(request, message);
+  return handle(request, message);
+}
+
+/// What holds for every request, whatever its type.
+Status judge(const FrameHeader& header) {
+  if (header.flags != 0) return Error{Errc::protocol_error, "a request has no flags"};
+  if (header.message_bytes > kRequestMessageBytesMax) {
+    return Error{Errc::frame_too_large,
+                 "a message of " + std::to_string(header.message_bytes) + " bytes, the most is " + std::to_string(kRequestMessageBytesMax)};
+  }
   return {};
 }
 
 }  // namespace
 
 Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& frame, const Slot& slot) {
+  if (const Status judged = judge(header); !judged) return judged.error();
   const Request request{session.shared_from_this(), slot, frame, header};
-  if (header.type != FrameType::produce && header.attachment_bytes > 0) {
-    const Error error{Errc::protocol_error, "only produce carries attachments"};
-    request.reply(error);
-    return error;
+  if (known_frame_type(static_cast<std::uint16_t>(header.type)) && header.type != FrameType::produce && header.attachment_bytes > 0) {
+    return Error{Errc::protocol_error, "only produce carries attachments"};
   }
   switch (header.type) {
     case FrameType::hello:
@@ -376,8 +423,9 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
       return decode_and(request, handle_status);
     case FrameType::doctor:
       return decode_and(request, handle_doctor);
-    case FrameType::credit:   // Answered by nothing, see handle_credit.
-    case FrameType::deliver:  // Only ever sent by the broker.
+    case FrameType::deliver:
+      return Error{Errc::protocol_error, "only the broker delivers"};
+    case FrameType::credit:  // Answered by nothing, see handle_credit.
       break;
   }
   // A newer client may know more; it is told and the connection goes on.
@@ -386,6 +434,7 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
 }
 
 Status handle_credit(SessionCore& session, ByteView message) {
+  if (message.size() > kRequestMessageBytesMax) return Error{Errc::frame_too_large, "the credit is too large a message"};
   wire::Credit credit;
   if (!decode_message(message, credit)) return Error{Errc::protocol_error, "the message is no credit"};
   session.subscriptions().add_credit(credit.subscription(), credit.bytes());

@@ -4,7 +4,8 @@
 
 namespace tidemark::native {
 
-/// Decodes the request, calls the engine, and sees to it that the slot is answered. An error ends the connection after its reply.
+/// Decodes the request, calls the engine, and sees to it that the slot is answered. An error, which the caller answers with, ends the
+/// connection.
 Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& frame, const SessionCore::Slot& slot);
 
 /// Credit has no reply. Errors: protocol_error.

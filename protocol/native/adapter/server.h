@@ -17,6 +17,7 @@ struct ServerOptions {
   std::vector<boost::asio::ip::tcp::endpoint> endpoints;  ///< Port 0 takes a free one, the same for all.
   std::size_t connections_max = 10'000;
   std::size_t connections_per_ip_max = 1'000;
+  std::chrono::milliseconds drain_timeout{5'000};  ///< What stop() gives to replies under way.
   SessionLimits limits;
   ServerFacts facts;
 };
@@ -25,14 +26,16 @@ struct ServerOptions {
 class Server {
  public:
   Server(broker::Broker& broker, broker::ThreadRuntime& runtime, ServerOptions options);
+  /// stop()
   ~Server();
 
-  /// Binds and listens. invalid_argument names an endpoint that cannot be had (taken, not ours). A missing IPv6 stack is no error as long
-  /// as another endpoint works.
+  /// Binds and listens. invalid_argument names an address that cannot be had (taken, not ours). A missing IPv6 stack is no error as long
+  /// as another address works.
   Status start();
   std::uint16_t port() const;
   std::size_t connections() const;
-  /// Stops accepting, closes every connection, and returns when no session reads or writes any more.
+  /// Stops accepting, answers what has been asked, ends every connection with shutting_down, and returns when no session reads or writes
+  /// any more. The broker must still work: it has requests to answer.
   void stop();
 
  private:

@@ -1,14 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
+#include <span>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include "protocol/native/adapter/session_core.h"
 
@@ -22,21 +23,37 @@ template <class Stream>
 class Session final : public SessionCore {
  public:
   Session(Stream stream, broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, boost::asio::io_context& io,
-          const ServerFacts& facts, const SessionLimits& limits, std::string peer)
-      : SessionCore(broker, runtime, shard, io, facts, limits, std::move(peer)), stream_(std::move(stream)), watch_timer_(io) {}
+          const ServerFacts& facts, const SessionLimits& limits, std::shared_ptr<void> admission)
+      : SessionCore(broker, runtime, shard, io, facts, limits, std::move(admission)),
+        stream_(std::move(stream)),
+        watch_timer_(io),
+        opened_(now()),
+        last_byte_(opened_) {}
 
   boost::asio::awaitable<void> read_requests();
   boost::asio::awaitable<void> write_replies();
   boost::asio::awaitable<void> watch();
 
  private:
-  using Tuple = boost::asio::as_tuple_t<boost::asio::use_awaitable_t<>>;
-  static constexpr Tuple kTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
-  static constexpr std::size_t kBufferBytes = 64 * 1024;
+  static constexpr auto kTuple = boost::asio::as_tuple(boost::asio::use_awaitable);
+  static constexpr std::size_t kBufferBytesMin = 4 * 1024;  ///< An idle connection keeps this.
+  static constexpr std::size_t kBufferBytesMax = 64 * 1024;
+  static constexpr std::size_t kPartsPerWrite = 64;  ///< What Asio hands to the kernel in one call.
 
   std::size_t frame_bytes_max() const { return greeted() ? kFrameBytesMax : kHelloFrameBytesMax; }
-  boost::asio::awaitable<bool> read_more(std::size_t& filled);
-  boost::asio::awaitable<bool> take_frames(std::size_t& filled);
+  SteadyTime now() { return runtime().clock().steady(); }
+  boost::asio::awaitable<bool> read_more();
+  boost::asio::awaitable<bool> take_frames();
+  boost::asio::awaitable<bool> read_rest(MutableBytes rest);
+  boost::asio::awaitable<bool> write(std::span<const Slice> parts);
+  boost::asio::awaitable<void> linger();
+  void size_buffer(std::size_t capacity);
+  SteadyTime next_deadline();
+  void expire();
+  /// The watch looks at `deadline` at the latest.
+  void watch_until(SteadyTime deadline) {
+    if (watch_timer_.expiry() > deadline) watch_timer_.cancel();
+  }
 
   void shut_socket() override {
     boost::system::error_code ignored;
@@ -47,112 +64,219 @@ class Session final : public SessionCore {
 
   Stream stream_;
   boost::asio::steady_timer watch_timer_;
-  std::vector<std::byte> buffer_ = std::vector<std::byte>(kBufferBytes);
-  SteadyTime last_request_ = std::chrono::steady_clock::now();
-  std::optional<SteadyTime> write_began_;
-  bool ending_ = false;  ///< No more requests; replies still go out.
+  std::unique_ptr<std::byte[]> buffer_;
+  std::size_t capacity_ = 0;
+  std::size_t filled_ = 0;
+  bool in_frame_ = false;    ///< Part of a frame is here, the rest is not.
+  bool peer_ended_ = false;  ///< Nothing more will come.
+  SteadyTime opened_;
+  SteadyTime last_byte_;
+  std::optional<SteadyTime> last_write_;  ///< While bytes wait for the peer: when it last took some.
+  std::optional<SteadyTime> lingering_;   ///< Since when the peer has our last byte.
 };
 
 template <class Stream>
 boost::asio::awaitable<void> Session<Stream>::read_requests() {
-  std::size_t filled = 0;
-  while (!closed()) {
-    while (!may_read() && !closed()) {
+  bool good = true;
+  while (good && taking_requests()) {
+    while (taking_requests() && !may_read()) {
       auto [woken] = co_await input_signal().async_wait(kTuple);
       (void)woken;  // Any wake-up means: look again.
     }
-    const bool more = co_await read_more(filled);
-    if (!more) break;
-    last_request_ = std::chrono::steady_clock::now();
-    const bool good = co_await take_frames(filled);
-    if (!good) break;
+    good = co_await read_more();
+    if (good && taking_requests()) good = co_await take_frames();
   }
   // What was asked before the peer closed its side, or broke the protocol, is still answered.
-  ending_ = true;
+  stop_taking();
+  // Input that nobody reads would make the kernel reset the connection, and the peer would lose our last words.
+  filled_ = 0;
+  while (!closed() && !peer_ended_) {
+    const bool more = co_await read_more();
+    (void)more;
+    filled_ = 0;
+  }
   output_signal().cancel();
 }
 
 template <class Stream>
-boost::asio::awaitable<bool> Session<Stream>::read_more(std::size_t& filled) {
-  const auto room = boost::asio::buffer(buffer_.data() + filled, buffer_.size() - filled);
-  auto [error, count] = co_await stream_.async_read_some(room, kTuple);
-  filled += count;
-  co_return !error && !closed();
+void Session<Stream>::size_buffer(std::size_t capacity) {
+  std::unique_ptr<std::byte[]> sized(new std::byte[capacity]);
+  if (filled_ > 0) std::memcpy(sized.get(), buffer_.get(), filled_);
+  buffer_ = std::move(sized);
+  capacity_ = capacity;
 }
 
-/// Starts every frame that is complete in the buffer. A frame larger than the buffer is read on into memory of its own, once.
+/// False when nothing more can come.
 template <class Stream>
-boost::asio::awaitable<bool> Session<Stream>::take_frames(std::size_t& filled) {
+boost::asio::awaitable<bool> Session<Stream>::read_more() {
+  if (capacity_ == 0) size_buffer(kBufferBytesMin);
+  last_byte_ = now();  // The peer is waited for from now on, not while its bytes waited for us.
+  const auto room = boost::asio::buffer(buffer_.get() + filled_, capacity_ - filled_);
+  auto [error, count] = co_await stream_.async_read_some(room, kTuple);
+  filled_ += count;
+  last_byte_ = now();
+  if (error) peer_ended_ = true;
+  co_return !peer_ended_ && !closed();
+}
+
+/// Starts every frame that is complete in the buffer. A frame larger than the buffer is read on into memory of its own, once. False: the
+/// connection takes no more.
+template <class Stream>
+boost::asio::awaitable<bool> Session<Stream>::take_frames() {
+  const std::size_t used = filled_;
   std::size_t at = 0;
-  while (!closed()) {
-    const ByteView rest = ByteView(buffer_).subspan(at, filled - at);
-    const Result<std::optional<FrameHeader>> header = FrameHeader::parse(rest, frame_bytes_max());
-    if (!header) {
-      // Bytes that are no frame have no correlation to answer to: the peer is told in a frame of our own, then the connection ends.
-      push_error(header.error());
+  while (taking_requests()) {
+    const ByteView rest = ByteView(buffer_.get(), filled_).subspan(at);
+    const Result<std::optional<FrameHeader>> parsed = FrameHeader::parse(rest, frame_bytes_max());
+    if (!parsed) {
+      fail(parsed.error());  // Bytes that are no frame have no correlation to answer to.
       co_return false;
     }
-    if (!*header) break;
-    const std::size_t size = (*header)->size_bytes();
-    if (size > rest.size() && size <= buffer_.size()) break;
-    Slice frame = Slice::allocate(size);
+    if (!*parsed) break;
+    const FrameHeader header = **parsed;
+    const std::size_t size = header.size_bytes();
+    if (size > rest.size() && size <= capacity_) break;
+    const Slice frame = Slice::allocate(size);
     const std::size_t here = std::min(size, rest.size());
     std::memcpy(frame.data(), rest.data(), here);
     at += here;
     if (here < size) {
-      const auto missing = boost::asio::buffer(frame.data() + here, size - here);
-      auto [error, count] = co_await boost::asio::async_read(stream_, missing, kTuple);
-      if (error) co_return false;
+      const bool whole = co_await read_rest(frame.writable().subspan(here));
+      if (!whole) co_return false;
     }
-    const FrameHeader whole = **header;
-    const Status started = start(whole, frame);
+    const Status started = start(header, frame);
     if (!started) co_return false;
     // Requests already in the buffer wait like unread ones once the bounds are reached.
-    while (!may_read() && !closed()) {
+    while (taking_requests() && !may_read()) {
       auto [woken] = co_await input_signal().async_wait(kTuple);
       (void)woken;
     }
   }
-  std::memmove(buffer_.data(), buffer_.data() + at, filled - at);
-  filled -= at;
-  co_return true;
+  filled_ -= at;
+  if (filled_ > 0) std::memmove(buffer_.get(), buffer_.get() + at, filled_);
+  in_frame_ = filled_ > 0;
+  if (in_frame_) watch_until(last_byte_ + limits().stall_timeout);
+  // The buffer follows the traffic: many requests at a time want a large one, ten thousand quiet connections small ones.
+  if (used == capacity_ && capacity_ < kBufferBytesMax)
+    size_buffer(capacity_ * 4);
+  else if (filled_ == 0 && used <= capacity_ / 4 && capacity_ > kBufferBytesMin)
+    size_buffer(capacity_ / 4);
+  co_return taking_requests();
+}
+
+template <class Stream>
+boost::asio::awaitable<bool> Session<Stream>::read_rest(MutableBytes rest) {
+  in_frame_ = true;
+  watch_until(last_byte_ + limits().stall_timeout);
+  while (!rest.empty() && taking_requests()) {
+    const auto room = boost::asio::buffer(rest.data(), rest.size());
+    auto [error, count] = co_await stream_.async_read_some(room, kTuple);
+    rest = rest.subspan(count);
+    last_byte_ = now();
+    if (error) {
+      peer_ended_ = true;
+      break;
+    }
+  }
+  in_frame_ = false;
+  co_return rest.empty() && taking_requests();
 }
 
 template <class Stream>
 boost::asio::awaitable<void> Session<Stream>::write_replies() {
-  for (;;) {
-    while (!has_output() && !closed() && !(ending_ && nothing_under_way())) {
+  while (!closed()) {
+    while (!closed() && !has_output() && (taking_requests() || !quiet())) {
       auto [woken] = co_await output_signal().async_wait(kTuple);
       (void)woken;
     }
     if (closed() || !has_output()) break;
     const Output output = take_output();
-    std::vector<boost::asio::const_buffer> buffers;
-    buffers.reserve(output.parts.size());
-    for (const Slice& part : output.parts) buffers.emplace_back(part.data(), part.size());
-    write_began_ = std::chrono::steady_clock::now();
-    auto [error, count] = co_await boost::asio::async_write(stream_, buffers, kTuple);
-    write_began_.reset();
-    sent(output.reply_bytes);
-    if (error) break;
+    const bool written = co_await write(output.parts);
+    if (!written) {
+      close();
+      break;
+    }
+    sent(output.bytes);
   }
+  co_await linger();
   close();
 }
 
 template <class Stream>
+boost::asio::awaitable<bool> Session<Stream>::write(std::span<const Slice> parts) {
+  last_write_ = now();
+  watch_until(*last_write_ + limits().stall_timeout);
+  std::array<boost::asio::const_buffer, kPartsPerWrite> gathered;
+  std::size_t skip = 0;  // Bytes of the first part that are out already.
+  while (!parts.empty() && !closed()) {
+    const std::size_t count = std::min(parts.size(), kPartsPerWrite);
+    for (std::size_t i = 0; i < count; ++i) gathered[i] = boost::asio::const_buffer(parts[i].data(), parts[i].size());
+    gathered[0] += skip;
+    const std::span<const boost::asio::const_buffer> buffers(gathered.data(), count);
+    auto [error, written] = co_await stream_.async_write_some(buffers, kTuple);
+    if (error) co_return false;
+    last_write_ = now();
+    written += skip;
+    while (!parts.empty() && written >= parts.front().size()) {
+      written -= parts.front().size();
+      parts = parts.subspan(1);
+    }
+    skip = written;
+  }
+  last_write_.reset();
+  co_return parts.empty();
+}
+
+/// Waits, for a moment, until the peer has read all and closed.
+template <class Stream>
+boost::asio::awaitable<void> Session<Stream>::linger() {
+  if (closed()) co_return;
+  boost::system::error_code ignored;
+  stream_.lowest_layer().shutdown(boost::asio::socket_base::shutdown_send, ignored);
+  lingering_ = now();
+  watch_until(*lingering_ + limits().linger_timeout);
+  while (!closed() && !peer_ended_) {
+    auto [woken] = co_await output_signal().async_wait(kTuple);
+    (void)woken;
+  }
+}
+
+template <class Stream>
+SteadyTime Session<Stream>::next_deadline() {
+  if (lingering_) return *lingering_ + limits().linger_timeout;
+  SteadyTime deadline = SteadyTime::max();
+  if (last_write_) deadline = *last_write_ + limits().stall_timeout;
+  if (!taking_requests()) return deadline;
+  if (!greeted()) deadline = std::min(deadline, opened_ + limits().hello_timeout);
+  if (in_frame_ && may_read()) deadline = std::min(deadline, last_byte_ + limits().stall_timeout);
+  // With a reply or a reader under way nobody is idle: look again after as long.
+  deadline = std::min(deadline, (idle() ? last_byte_ : now()) + limits().idle_timeout);
+  return deadline;
+}
+
+/// A deadline has passed: what was it for?
+template <class Stream>
+void Session<Stream>::expire() {
+  if (lingering_ || last_write_) return close();
+  const auto seconds = [](std::chrono::milliseconds timeout) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(timeout).count()) + " s";
+  };
+  if (!greeted()) return fail({Errc::timed_out, "no hello within " + seconds(limits().hello_timeout)});
+  if (in_frame_) return fail({Errc::timed_out, "a frame was begun and not continued for " + seconds(limits().stall_timeout)});
+  fail({Errc::timed_out, "no request for " + seconds(limits().idle_timeout)});
+}
+
+template <class Stream>
 boost::asio::awaitable<void> Session<Stream>::watch() {
-  constexpr std::chrono::seconds kTick{1};
-  const SteadyTime opened = std::chrono::steady_clock::now();
   while (!closed()) {
-    watch_timer_.expires_after(kTick);
+    const SteadyTime deadline = next_deadline();
+    if (deadline <= now()) {
+      expire();
+      continue;
+    }
+    watch_timer_.expires_at(deadline);
     auto [woken] = co_await watch_timer_.async_wait(kTuple);
     (void)woken;
-    if (closed()) break;
-    const SteadyTime now = std::chrono::steady_clock::now();
-    const bool silent = !greeted() && now - opened > limits().hello_timeout;
-    const bool stalled = write_began_ && now - *write_began_ > limits().stalled_write_timeout;
-    const bool idle = nothing_under_way() && now - last_request_ > limits().idle_timeout;
-    if (silent || stalled || idle) close();
   }
 }
 

@@ -1,6 +1,5 @@
 #include "protocol/native/adapter/session_core.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "protocol/native/adapter/handlers.h"
@@ -8,15 +7,24 @@
 #include "protocol/native/codec/errors.h"
 
 namespace tidemark::native {
+namespace {
+
+std::size_t total_bytes(const std::vector<Slice>& slices) {
+  std::size_t bytes = 0;
+  for (const Slice& slice : slices) bytes += slice.size();
+  return bytes;
+}
+
+}  // namespace
 
 SessionCore::SessionCore(broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, boost::asio::io_context& io,
-                         const ServerFacts& facts, const SessionLimits& limits, std::string peer)
+                         const ServerFacts& facts, const SessionLimits& limits, std::shared_ptr<void> admission)
     : broker_(broker),
       runtime_(runtime),
       shard_(shard),
       facts_(facts),
       limits_(limits),
-      peer_(std::move(peer)),
+      admission_(std::move(admission)),
       subscriptions_(std::make_unique<Subscriptions>(*this)),
       output_signal_(io, boost::asio::steady_timer::time_point::max()),
       input_signal_(io, boost::asio::steady_timer::time_point::max()) {}
@@ -37,87 +45,117 @@ void SessionCore::greet(std::string client_id) {
 }
 
 Status SessionCore::start(const FrameHeader& header, const Slice& frame) {
-  auto slot = std::make_shared<ReplySlot>(ReplySlot{header.type, header.correlation, frame.size(), false, {}});
-  if (header.type == FrameType::credit && greeted_) {
-    return handle_credit(*this, frame.view().subspan(kFrameHeaderBytes, header.message_bytes));
-  }
-  slots_.push_back(slot);
-  bytes_in_flight_ += slot->request_bytes;
-  if ((header.flags & (kFlagReply | kFlagError | kFlagPushed)) != 0) {
-    const Error error{Errc::protocol_error, "a request carries the flags of a reply"};
-    reply(slot, error);
-    return error;
-  }
   if (!greeted_ && header.type != FrameType::hello) {
     const Error error{Errc::protocol_error, "the first frame of a connection is hello"};
-    reply(slot, error);
+    fail(error);
     return error;
   }
-  return dispatch(*this, header, frame, slot);
+  if (header.type == FrameType::credit && header.flags == 0) {
+    const Status credited = handle_credit(*this, frame.view().subspan(kFrameHeaderBytes, header.message_bytes));
+    if (!credited) fail(credited.error());
+    return credited;
+  }
+  auto slot = std::make_shared<ReplySlot>();
+  slot->type = header.type;
+  slot->correlation = header.correlation;
+  slots_.push_back(slot);
+  charge(slot, frame.size());
+  const Status judged = dispatch(*this, header, frame, slot);
+  if (!judged) reply(slot, judged.error());
+  return judged;
+}
+
+void SessionCore::charge(const Slot& slot, std::size_t bytes) {
+  slot->cost += bytes;
+  bytes_in_flight_ += bytes;
 }
 
 void SessionCore::reply(const Slot& slot, const google::protobuf::MessageLite& message, std::vector<Slice> attachments) {
-  CHECK(!slot->ready);
-  std::size_t attached = 0;
-  for (const Slice& attachment : attachments) attached += attachment.size();
-  slot->output.add(encode_frame(slot->type, kFlagReply, slot->correlation, message, attached));
-  for (Slice& attachment : attachments) slot->output.add(std::move(attachment));
-  slot->ready = true;
-  ready_bytes_ += slot->output.bytes;
-  output_signal_.cancel();
+  const std::size_t attached = total_bytes(attachments);
+  if (kFrameHeaderBytes + message.ByteSizeLong() + attached > kFrameBytesMax) {
+    return reply(slot, Error{Errc::frame_too_large, "the answer does not fit a frame of " + std::to_string(kFrameBytesMax) + " bytes"});
+  }
+  add_reply(slot, encode_frame(slot->type, kFlagReply, slot->correlation, message, attached), std::move(attachments));
 }
 
 void SessionCore::reply(const Slot& slot, const Error& error) {
+  add_reply(slot, encode_frame(slot->type, kFlagReply | kFlagError, slot->correlation, to_wire(error)), {});
+}
+
+void SessionCore::add_reply(const Slot& slot, Slice frame, std::vector<Slice> attachments) {
+  if (closed_ || (slot->ready && slot->waits)) return;  // Nobody to answer, or a stop has answered already.
   CHECK(!slot->ready);
-  slot->output.add(encode_frame(slot->type, kFlagReply | kFlagError, slot->correlation, to_wire(error)));
+  slot->output.add(std::move(frame));
+  for (Slice& attachment : attachments) slot->output.add(std::move(attachment));
   slot->ready = true;
-  ready_bytes_ += slot->output.bytes;
+  output_bytes_ += slot->output.bytes;
   output_signal_.cancel();
 }
 
 void SessionCore::push(FrameType type, const google::protobuf::MessageLite& message, std::vector<Slice> attachments) {
   if (closed_) return;
-  std::size_t attached = 0;
-  for (const Slice& attachment : attachments) attached += attachment.size();
-  pushed_.add(encode_frame(type, kFlagPushed, 0, message, attached));
+  const std::size_t before = pushed_.bytes;
+  pushed_.add(encode_frame(type, kFlagPushed, 0, message, total_bytes(attachments)));
   for (Slice& attachment : attachments) pushed_.add(std::move(attachment));
+  output_bytes_ += pushed_.bytes - before;
   output_signal_.cancel();
 }
 
-void SessionCore::push_error(const Error& error) {
-  pushed_.add(encode_frame(FrameType::hello, kFlagPushed | kFlagError, 0, to_wire(error)));
+void SessionCore::stop_taking() {
+  taking_ = false;
+  subscriptions_->clear();
   output_signal_.cancel();
+  input_signal_.cancel();
+}
+
+void SessionCore::fail(const Error& error) {
+  if (!taking_) return;
+  farewell_ = encode_frame(FrameType::hello, kFlagPushed | kFlagError, 0, to_wire(error));
+  stop_taking();
+}
+
+void SessionCore::drain(const Error& error) {
+  if (!taking_) return;
+  subscriptions_->end_all(error);
+  for (const Slot& slot : slots_) {
+    if (slot->waits && !slot->ready) reply(slot, error);
+  }
+  fail(error);
 }
 
 Output SessionCore::take_output() {
   Output output = std::exchange(pushed_, {});
   while (!slots_.empty() && slots_.front()->ready) {
-    output.reply_bytes += slots_.front()->output.bytes;
-    for (Slice& part : slots_.front()->output.parts) output.add(std::move(part));
-    bytes_in_flight_ -= slots_.front()->request_bytes;
+    const Slot slot = std::move(slots_.front());
     slots_.pop_front();
+    for (Slice& part : slot->output.parts) output.add(std::move(part));
+    bytes_in_flight_ -= slot->cost;
+    if (slot->on_sent) slot->on_sent();
+  }
+  if (farewell_due()) {
+    output_bytes_ += farewell_->size();
+    output.add(*std::exchange(farewell_, std::nullopt));
   }
   return output;
 }
 
 bool SessionCore::may_read() const {
-  return slots_.size() < limits_.requests_in_flight_max && bytes_in_flight_ < limits_.bytes_in_flight_max &&
-         ready_bytes_ < limits_.output_bytes_max;
+  return slots_.size() < limits_.requests_in_flight_max && bytes_in_flight_ < limits_.bytes_in_flight_max && !output_full();
 }
 
-void SessionCore::sent(std::size_t reply_bytes) {
-  ready_bytes_ -= std::min(ready_bytes_, reply_bytes);
+bool SessionCore::idle() const { return quiet() && subscriptions_->empty(); }
+
+void SessionCore::sent(std::size_t bytes) {
+  CHECK(bytes <= output_bytes_);
+  output_bytes_ -= bytes;
   input_signal_.cancel();
+  if (!output_full()) subscriptions_->resume();
 }
-
-bool SessionCore::nothing_under_way() const { return slots_.empty() && pushed_.parts.empty() && subscriptions_->empty(); }
 
 void SessionCore::close() {
   if (closed_) return;
   closed_ = true;
-  subscriptions_->clear();
-  output_signal_.cancel();
-  input_signal_.cancel();
+  stop_taking();
   shut_socket();
 }
 

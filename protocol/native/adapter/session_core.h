@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,12 +20,13 @@ namespace tidemark::native {
 /// Bounds on what one connection may ask of the broker.
 struct SessionLimits {
   std::size_t requests_in_flight_max = 256;
-  std::size_t bytes_in_flight_max = 32 * 1024 * 1024;  ///< Request frames not yet answered.
-  std::size_t output_bytes_max = 8 * 1024 * 1024;      ///< Replies not yet sent; beyond, no request is read.
+  std::size_t bytes_in_flight_max = 32 * 1024 * 1024;  ///< Requests not yet answered: their frames, and what a fetch asks for.
+  std::size_t output_bytes_max = 8 * 1024 * 1024;      ///< Not yet taken by the peer; beyond, no request is read and nothing is pushed.
   std::size_t subscriptions_max = 10'000;
-  std::chrono::seconds hello_timeout{10};
-  std::chrono::seconds idle_timeout{600};
-  std::chrono::seconds stalled_write_timeout{30};
+  std::chrono::milliseconds hello_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{600'000};  ///< Without a request, a subscription or a reply under way.
+  std::chrono::milliseconds stall_timeout{30'000};  ///< Without a byte, in the middle of a frame, either way.
+  std::chrono::milliseconds linger_timeout{2'000};  ///< For the peer to close after our last frame.
 };
 
 /// What the server main knows and the engine does not.
@@ -38,7 +40,6 @@ struct ServerFacts {
 struct Output {
   std::vector<Slice> parts;
   std::size_t bytes = 0;
-  std::size_t reply_bytes = 0;  ///< Of it, replies; the rest was pushed.
   void add(Slice part) {
     bytes += part.size();
     parts.push_back(std::move(part));
@@ -47,23 +48,29 @@ struct Output {
 
 /// The place of a reply in the order of replies; filled when the answer is there.
 struct ReplySlot {
-  FrameType type;
-  std::uint32_t correlation;
-  std::size_t request_bytes;
+  FrameType type = FrameType::hello;
+  std::uint32_t correlation = 0;
+  std::size_t cost = 0;  ///< Bytes it counts for in bytes_in_flight_max.
+  bool waits = false;    ///< For records to come: a stopping broker answers it at once.
   bool ready = false;
   Output output;
+  UniqueFunction<void()> on_sent;  ///< Run when the reply has been handed to the socket, ahead of anything pushed later.
 };
 
 class Subscriptions;
 
 /// One connection without its socket: the order of replies, what is pushed, and the bounds. Lives on one shard, shared by its coroutines
 /// and by answers under way.
+///
+/// It takes requests until the peer or the broker ends that (stop_taking); then what was asked is still answered, and when nothing is left
+/// the writer closes.
 class SessionCore : public std::enable_shared_from_this<SessionCore> {
  public:
   using Slot = std::shared_ptr<ReplySlot>;
 
+  /// `admission` is held as long as the object lives: answers under way count against the bounds on connections.
   SessionCore(broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, boost::asio::io_context& io, const ServerFacts& facts,
-              const SessionLimits& limits, std::string peer);
+              const SessionLimits& limits, std::shared_ptr<void> admission);
   virtual ~SessionCore();
 
   broker::Broker& broker() { return broker_; }
@@ -79,22 +86,34 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
   /// Judges and starts one whole request. An error means the connection cannot go on; its reply is queued.
   Status start(const FrameHeader& header, const Slice& frame);
+  /// Counts what the request may bring into memory.
+  void charge(const Slot& slot, std::size_t bytes);
 
-  // Answers; each slot gets exactly one.
+  // Answers; each slot gets exactly one that counts.
   void reply(const Slot& slot, const google::protobuf::MessageLite& message, std::vector<Slice> attachments = {});
   void reply(const Slot& slot, const Error& error);
   /// A frame of the broker's own accord.
   void push(FrameType type, const google::protobuf::MessageLite& message, std::vector<Slice> attachments = {});
-  /// The last frame of a connection that cannot go on: an error to no request in particular.
-  void push_error(const Error& error);
 
-  /// Everything that can be sent now: replies up to the first that is not ready, and pushed frames.
+  bool taking_requests() const { return taking_; }
+  /// The peer will send no more: subscriptions end without a word.
+  void stop_taking();
+  /// The connection cannot go on: an error that answers no request, sent after every reply that is due.
+  void fail(const Error& error);
+  /// The broker stops: waiting requests and subscriptions end with `error`, and then the connection.
+  void drain(const Error& error);
+
+  /// Everything that can be sent now: what was pushed, and replies up to the first that is not ready.
   Output take_output();
-  bool has_output() const { return !pushed_.parts.empty() || (!slots_.empty() && slots_.front()->ready); }
-  /// What take_output() gave is on its way to the peer.
-  void sent(std::size_t reply_bytes);
+  bool has_output() const { return !pushed_.parts.empty() || (!slots_.empty() && slots_.front()->ready) || farewell_due(); }
+  /// The peer's side has taken what take_output() gave.
+  void sent(std::size_t bytes);
   bool may_read() const;
-  bool nothing_under_way() const;
+  bool output_full() const { return output_bytes_ >= limits_.output_bytes_max; }
+  /// Nothing to answer and nothing to send.
+  bool quiet() const { return slots_.empty() && pushed_.parts.empty() && !farewell_; }
+  /// Quiet, and no reader waits for records.
+  bool idle() const;
   bool closed() const { return closed_; }
   void close();
 
@@ -106,19 +125,24 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   virtual void shut_socket() = 0;
 
  private:
+  void add_reply(const Slot& slot, Slice frame, std::vector<Slice> attachments);
+  bool farewell_due() const { return farewell_ && slots_.empty(); }
+
   broker::Broker& broker_;
   broker::Runtime& runtime_;
   broker::Shard& shard_;
   const ServerFacts& facts_;
   const SessionLimits& limits_;
-  const std::string peer_;
+  const std::shared_ptr<void> admission_;
   std::string client_id_;
   bool greeted_ = false;
+  bool taking_ = true;
   bool closed_ = false;
   std::deque<Slot> slots_;
   Output pushed_;
+  std::optional<Slice> farewell_;  ///< The last frame, after all replies.
   std::size_t bytes_in_flight_ = 0;
-  std::size_t ready_bytes_ = 0;
+  std::size_t output_bytes_ = 0;
   std::unique_ptr<Subscriptions> subscriptions_;
   boost::asio::steady_timer output_signal_;
   boost::asio::steady_timer input_signal_;

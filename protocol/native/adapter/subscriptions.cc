@@ -1,6 +1,7 @@
 #include "protocol/native/adapter/subscriptions.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "protocol/native/codec/errors.h"
 
@@ -11,6 +12,13 @@ namespace {
 constexpr std::size_t kDeliverBytesMax = 1024 * 1024;
 /// How long one read waits in the partition before it is asked again; bounds how long an ended subscription lingers there.
 constexpr std::chrono::milliseconds kReadWait{30'000};
+/// More credit than this is as good as endless.
+constexpr std::int64_t kCreditMax = std::int64_t{1} << 40;
+
+std::int64_t add_bounded(std::int64_t credit, std::uint64_t bytes) {
+  const auto added = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, kCreditMax));
+  return std::min(kCreditMax, credit + added);
+}
 
 }  // namespace
 
@@ -25,65 +33,98 @@ void Subscriptions::open(const wire::Subscribe& request, broker::Done<wire::Subs
   subscription->id = request.subscription();
   subscription->where = {request.topic(), request.partition()};
   subscription->next = Offset{request.offset()};
-  subscription->credit = request.credit_bytes();
-  subscription->reading = true;
+  subscription->credit = add_bounded(0, request.credit_bytes());
   open_.emplace(subscription->id, subscription);
-  // An empty read judges topic, partition and offset, and tells the bounds.
-  session_.broker().read(
-      session_.context(0), subscription->where, {.from = subscription->next, .bytes_max = 1},
-      [self = session_.shared_from_this(), this, subscription, done = std::move(done)](Result<broker::ReadReply> read) mutable {
-        subscription->reading = false;
-        if (!read) {
-          open_.erase(subscription->id);
-          return done(std::move(read).error());
-        }
-        wire::SubscribeReply reply;
-        reply.set_log_start(read->log_start.value);
-        reply.set_high_watermark(read->high_watermark.value);
-        done(std::move(reply));
-        feed(subscription);
-      });
+  // A read that does not wait judges topic, partition and offset, and tells the bounds.
+  session_.broker().read(session_.context(0), subscription->where, {.from = subscription->next, .bytes_max = 1},
+                         [self = session_.shared_from_this(), this, subscription, done = std::move(done)](auto read) mutable {
+                           if (!read) {
+                             if (!subscription->ended) open_.erase(subscription->id);
+                             return done(std::move(read).error());
+                           }
+                           wire::SubscribeReply reply;
+                           reply.set_log_start(read->log_start.value);
+                           reply.set_high_watermark(read->high_watermark.value);
+                           done(std::move(reply));
+                         });
+}
+
+Subscriptions::SubscriptionPtr Subscriptions::find(std::uint32_t id) const {
+  const auto found = open_.find(id);
+  return found == open_.end() ? nullptr : found->second;
+}
+
+void Subscriptions::begin(std::uint32_t id) {
+  const SubscriptionPtr subscription = find(id);
+  if (!subscription) return;
+  subscription->begun = true;
+  feed(subscription);
 }
 
 void Subscriptions::add_credit(std::uint32_t id, std::uint64_t bytes) {
-  const auto found = open_.find(id);
-  if (found == open_.end()) return;
-  constexpr std::uint64_t kCreditMax = std::uint64_t{1} << 40;
-  found->second->credit = std::min(kCreditMax, found->second->credit + std::min(bytes, kCreditMax));
-  feed(found->second);
+  const SubscriptionPtr subscription = find(id);
+  if (!subscription) return;
+  subscription->credit = add_bounded(subscription->credit, bytes);
+  feed(subscription);
 }
 
-bool Subscriptions::end(std::uint32_t id) { return open_.erase(id) > 0; }
+void Subscriptions::end(std::uint32_t id) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  found->second->ended = true;
+  open_.erase(found);
+}
 
-void Subscriptions::feed(const std::shared_ptr<Subscription>& subscription) {
-  if (subscription->reading || subscription->credit == 0 || session_.closed()) return;
+void Subscriptions::end_all(const Error& error) {
+  for (const auto& [id, subscription] : open_) push_end(subscription, error);
+  open_.clear();
+}
+
+void Subscriptions::clear() {
+  for (const auto& [id, subscription] : open_) subscription->ended = true;
+  open_.clear();
+  parked_.clear();
+}
+
+void Subscriptions::resume() {
+  for (const SubscriptionPtr& subscription : std::exchange(parked_, {})) {
+    subscription->parked = false;
+    feed(subscription);
+  }
+}
+
+void Subscriptions::feed(const SubscriptionPtr& subscription) {
+  if (!subscription->begun || subscription->reading || subscription->ended || subscription->credit <= 0) return;
+  if (session_.output_full()) {
+    if (!std::exchange(subscription->parked, true)) parked_.push_back(subscription);
+    return;
+  }
   subscription->reading = true;
   broker::ReadRequest request;
   request.from = subscription->next;
-  request.bytes_max = std::min<std::uint64_t>(subscription->credit, kDeliverBytesMax);
+  request.bytes_max = std::min(static_cast<std::size_t>(subscription->credit), kDeliverBytesMax);
   request.wait_max = kReadWait;
   session_.broker().read(
       session_.context(0), subscription->where, request,
       [self = session_.shared_from_this(), this, subscription](Result<broker::ReadReply> read) { fed(subscription, std::move(read)); });
 }
 
-void Subscriptions::fed(const std::shared_ptr<Subscription>& subscription, Result<broker::ReadReply> read) {
+void Subscriptions::fed(const SubscriptionPtr& subscription, Result<broker::ReadReply> read) {
   subscription->reading = false;
-  const auto found = open_.find(subscription->id);
-  if (found == open_.end() || found->second != subscription) return;  // Ended meanwhile.
-  wire::Deliver deliver;
-  deliver.set_subscription(subscription->id);
+  if (subscription->ended) return;
   if (!read) {
-    open_.erase(found);
-    *deliver.mutable_error() = to_wire(read.error());
-    return session_.push(FrameType::deliver, deliver);
+    push_end(subscription, read.error());
+    open_.erase(subscription->id);
+    return;
   }
   std::size_t bytes = 0;
   for (const Slice& batch : read->batches) bytes += batch.size();
-  if (bytes > 0) {
-    // A batch larger than the credit is delivered all the same, or a reader with little credit would stand still.
-    subscription->credit -= std::min<std::uint64_t>(subscription->credit, bytes);
+  // Other readers of the connection may have filled the output while this one waited: then it reads again when there is room.
+  if (bytes > 0 && !session_.output_full()) {
+    subscription->credit -= static_cast<std::int64_t>(bytes);
     subscription->next = read->next;
+    wire::Deliver deliver;
+    deliver.set_subscription(subscription->id);
     deliver.set_next(read->next.value);
     deliver.set_log_start(read->log_start.value);
     deliver.set_high_watermark(read->high_watermark.value);
@@ -92,6 +133,15 @@ void Subscriptions::fed(const std::shared_ptr<Subscription>& subscription, Resul
   }
   // Through the shard, so that one busy subscription does not keep the others from their turn.
   session_.shard().post([self = session_.shared_from_this(), this, subscription] { feed(subscription); });
+}
+
+void Subscriptions::push_end(const SubscriptionPtr& subscription, const Error& error) {
+  subscription->ended = true;
+  wire::Deliver deliver;
+  deliver.set_subscription(subscription->id);
+  deliver.set_next(subscription->next.value);
+  *deliver.mutable_error() = to_wire(error);
+  session_.push(FrameType::deliver, deliver);
 }
 
 }  // namespace tidemark::native

@@ -25,8 +25,9 @@ namespace tidemark::native {
 
 inline constexpr std::uint32_t kProtocolVersion = 1;
 inline constexpr std::size_t kFrameHeaderBytes = 16;
-inline constexpr std::size_t kFrameBytesMax = 16 * 1024 * 1024;  ///< Whole frame, after Hello.
-inline constexpr std::size_t kHelloFrameBytesMax = 16 * 1024;    ///< Before Hello.
+inline constexpr std::size_t kFrameBytesMax = 16 * 1024 * 1024;      ///< Whole frame, after Hello.
+inline constexpr std::size_t kRequestMessageBytesMax = 1024 * 1024;  ///< Of a request, without its attachments: small bytes, large objects.
+inline constexpr std::size_t kHelloFrameBytesMax = 16 * 1024;        ///< Before Hello.
 
 enum class FrameType : std::uint16_t {
   hello = 1,
