@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "tests/simulation/engine.h"
 
 namespace tidemark::broker {
@@ -277,7 +279,9 @@ TEST_F(BrokerTest, cold_reads_come_from_the_disk_unchanged) {
 TEST_F(BrokerTest, a_full_disk_refuses_appends_and_nothing_else) {
   ASSERT_TRUE(engine_->create("orders"));
   ASSERT_TRUE(engine_->append("orders", 0, {"a"}));
-  disk_->set_capacity(disk_->used_bytes());
+  const auto space = disk_->space("/data");
+  ASSERT_TRUE(space);
+  disk_->set_capacity(space->total_bytes - space->free_bytes);
   Errc refused = Errc::internal;
   for (int i = 0; i < 40 && refused == Errc::internal; ++i) {
     const auto appended = engine_->append("orders", 0, {std::string(60'000, 'x')});
@@ -293,7 +297,7 @@ TEST_F(BrokerTest, a_full_disk_refuses_appends_and_nothing_else) {
 TEST_F(BrokerTest, a_failed_flush_acknowledges_nothing_more_and_ends_the_process) {
   ASSERT_TRUE(engine_->create("orders"));
   ASSERT_TRUE(engine_->append("orders", 0, {"a"}));
-  disk_->fail_next("sync", ".log");
+  disk_->add_fault({.op = "sync", .path_contains = ".log"});
   const auto lost = engine_->append("orders", 0, {"b"});
   ASSERT_FALSE(lost);
   EXPECT_EQ(lost.error().detail, "no answer");
