@@ -87,14 +87,14 @@ void find_offset(const std::shared_ptr<Connection>& connection, std::string topi
     for (const PartitionDescription& where : description->partition_list) {
       if (where.partition == partition) return resolve_position(*connection, topic, where, position, true, std::move(done));
     }
-    done(Error{Errc::unknown_partition, topic + " has partitions 0 to " + std::to_string(description->partitions - 1) + ", not " +
-                                            std::to_string(partition)});
+    done(Error{Errc::unknown_partition,
+               topic + " has partitions 0 to " + std::to_string(description->partitions - 1) + ", not " + std::to_string(partition)});
   };
   detail::describe_topic(*connection, topic, std::move(found));
 }
 
-Result<Fetched> unpack(const std::shared_ptr<const std::string>& topic, std::int32_t partition, Offset offset, const wire::FetchReply& reply,
-                       Slice bytes) {
+Result<Fetched> unpack(const std::shared_ptr<const std::string>& topic, std::int32_t partition, Offset offset,
+                       const wire::FetchReply& reply, Slice bytes) {
   Fetched fetched{.messages = {},
                   .next = Offset{reply.next()},
                   .log_start = Offset{reply.log_start()},
@@ -220,7 +220,8 @@ void Admin::start_trim(const Core& core, std::string topic, std::int32_t partiti
   tidemark::trim(*core->connection(), std::move(topic), partition, before, detail::as_done(std::move(done), core->executor()));
 }
 
-void Admin::start_find_offset(const Core& core, std::string topic, std::int32_t partition, Position position, Completion<FoundOffset> done) {
+void Admin::start_find_offset(const Core& core, std::string topic, std::int32_t partition, Position position,
+                              Completion<FoundOffset> done) {
   tidemark::find_offset(core->connection(), std::move(topic), partition, position, detail::as_done(std::move(done), core->executor()));
 }
 

@@ -91,10 +91,14 @@ void ClientCore::close() {
     const Status ignored = drained.wait();  // What is left fails below and is told to whoever sent it.
     static_cast<void>(ignored);
   }
-  connection_->shutdown();
-  for (const auto& part : parts()) part->shutdown();
+  shutdown();
   if (thread_ != nullptr) return thread_->finish();
   run_callbacks([] {});  // Waits for those running on another thread.
+}
+
+void ClientCore::shutdown() {
+  connection_->shutdown();
+  for (const auto& part : parts()) part->shutdown();
 }
 
 }  // namespace tidemark::detail

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "client/src/connection.h"
 #include "client/src/pending.h"
@@ -53,6 +54,8 @@ class ClientCore {
   /// Waits, up to drain_timeout, for what was accepted. timed_out when something is left.
   void drain(Done<void> done);
   void close();
+  /// close() without waiting for anything.
+  void shutdown();
 
  private:
   ClientCore(std::shared_ptr<IoThread> thread, std::shared_ptr<Connection> connection)

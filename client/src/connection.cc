@@ -1,10 +1,13 @@
 #include "client/src/connection.h"
 
+#include <algorithm>
+#include <exception>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <random>
 #include <sys/socket.h>
+#include <utility>
 
-#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/buffer.hpp>
@@ -14,9 +17,6 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <exception>
-#include <random>
-#include <utility>
 
 #include "client/src/address.h"
 #include "client/src/wire.h"
@@ -369,6 +369,10 @@ Status Connection::handle_reply(Frame frame) {
 }
 
 Status Connection::handle_push(Frame frame) {
+  // What answers no request: the broker says why it is about to close.
+  if ((frame.header.flags & native::kFlagError) != 0) {
+    return Error{Errc::connection_lost, options_.server + " closes the connection: " + decode_error(frame).to_string()};
+  }
   wire::Deliver deliver;
   if (frame.header.type != native::FrameType::deliver || !native::decode_message(frame.message.view(), deliver)) {
     return Error{Errc::protocol_error, options_.server + ": a pushed frame that is no delivery"};

@@ -31,8 +31,8 @@ class FrameReader {
  private:
   std::size_t frame_bytes_max_;
   Slice buffer_;
-  std::size_t begin_ = 0;   ///< First byte not given out.
-  std::size_t end_ = 0;     ///< Behind the last byte received.
+  std::size_t begin_ = 0;                           ///< First byte not given out.
+  std::size_t end_ = 0;                             ///< Behind the last byte received.
   std::size_t wanted_ = native::kFrameHeaderBytes;  ///< Size of the frame at `begin_`, as far as known.
 };
 

@@ -43,10 +43,14 @@ void resolve_position(Connection& connection, const std::string& topic, const Pa
   const Offset end = where.high_watermark;
   const std::int64_t length = end - start;
   switch (position.kind) {
-    case Position::Kind::earliest: return done(FoundOffset{.offset = start});
-    case Position::Kind::latest: return done(FoundOffset{.offset = end});
-    case Position::Kind::after_start: return done(FoundOffset{.offset = start + std::min(position.count, length)});
-    case Position::Kind::before_end: return done(FoundOffset{.offset = end - std::min(position.count, length)});
+    case Position::Kind::earliest:
+      return done(FoundOffset{.offset = start});
+    case Position::Kind::latest:
+      return done(FoundOffset{.offset = end});
+    case Position::Kind::after_start:
+      return done(FoundOffset{.offset = start + std::min(position.count, length)});
+    case Position::Kind::before_end:
+      return done(FoundOffset{.offset = end - std::min(position.count, length)});
     case Position::Kind::offset: {
       const Offset offset{position.count};
       if (!must_exist || (start <= offset && offset <= end)) return done(FoundOffset{.offset = offset});
@@ -55,7 +59,8 @@ void resolve_position(Connection& connection, const std::string& topic, const Pa
     }
     case Position::Kind::committed:
       return done(Error{Errc::invalid_argument, "the position \"committed\" needs a group, and here is none"});
-    case Position::Kind::time: return find_time(connection, topic, where.partition, position.time, std::move(done));
+    case Position::Kind::time:
+      return find_time(connection, topic, where.partition, position.time, std::move(done));
     case Position::Kind::ago: {
       const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
       return find_time(connection, topic, where.partition, now - position.duration, std::move(done));

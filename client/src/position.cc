@@ -164,14 +164,22 @@ Result<Position> parse_position(std::string_view text) {
 
 std::string to_string(const Position& position) {
   switch (position.kind) {
-    case Position::Kind::earliest: return "earliest";
-    case Position::Kind::latest: return "latest";
-    case Position::Kind::committed: return "committed";
-    case Position::Kind::offset: return std::to_string(position.count);
-    case Position::Kind::after_start: return "+" + std::to_string(position.count);
-    case Position::Kind::before_end: return "-" + std::to_string(position.count);
-    case Position::Kind::ago: return position.duration == milliseconds(0) ? "@now" : "-" + format_duration(position.duration);
-    case Position::Kind::time: break;
+    case Position::Kind::earliest:
+      return "earliest";
+    case Position::Kind::latest:
+      return "latest";
+    case Position::Kind::committed:
+      return "committed";
+    case Position::Kind::offset:
+      return std::to_string(position.count);
+    case Position::Kind::after_start:
+      return "+" + std::to_string(position.count);
+    case Position::Kind::before_end:
+      return "-" + std::to_string(position.count);
+    case Position::Kind::ago:
+      return position.duration == milliseconds(0) ? "@now" : "-" + format_duration(position.duration);
+    case Position::Kind::time:
+      break;
   }
   const auto day = std::chrono::floor<std::chrono::days>(position.time);
   const std::chrono::year_month_day date(day);

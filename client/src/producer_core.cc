@@ -5,13 +5,15 @@
 #include <utility>
 
 #include "client/src/wire.h"
+#include "protocol/native/codec/errors.h"
 #include "protocol/native/wire.pb.h"
 
 namespace tidemark::detail {
 namespace {
 
-constexpr std::size_t kRequestBytes = 1024 * 1024;      ///< Batches gathered into one request, unless one alone is larger.
-constexpr std::size_t kFrameOverhead = 4 * 1024;        ///< Header and message of a produce frame, generously.
+constexpr std::size_t kRequestBytes = 1024 * 1024;        ///< Batches gathered into one request, unless one alone is larger.
+constexpr std::size_t kRequestBatches = 1000;             ///< Well below the protocol's bound.
+constexpr std::size_t kFrameOverhead = 512 * 1024;        ///< Header and message of a produce frame, generously.
 constexpr std::chrono::milliseconds kIdentityPause{100};  ///< Between attempts to obtain a producer id.
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
@@ -42,22 +44,14 @@ TopicFacts TopicFacts::from(const wire::TopicInfo& topic) {
   return facts;
 }
 
-struct ProducerCore::Waiting {
-  std::optional<std::string> key, value;
-  std::vector<std::pair<std::string, std::optional<std::string>>> headers;
-  std::optional<Timestamp> timestamp;
-  std::optional<std::int32_t> partition;
-  SendCallback done;
-
-  Waiting(const Record& record, SendCallback when_done)
-      : key(copy_of(record.key)),
-        value(copy_of(record.value)),
-        timestamp(record.timestamp),
-        partition(record.partition),
-        done(std::move(when_done)) {
-    for (const Header& header : record.headers) headers.emplace_back(header.name, copy_of(header.value));
-  }
-};
+ProducerCore::Waiting::Waiting(const Record& record, SendCallback when_done)
+    : key(copy_of(record.key)),
+      value(copy_of(record.value)),
+      timestamp(record.timestamp),
+      partition(record.partition),
+      done(std::move(when_done)) {
+  for (const Header& header : record.headers) headers.emplace_back(header.name, copy_of(header.value));
+}
 
 ProducerCore::ProducerCore(std::shared_ptr<ClientCore> client, std::string topic, ProducerOptions options, TopicFacts facts,
                            Identity identity)
@@ -163,15 +157,16 @@ Status ProducerCore::check_size(std::size_t bytes) const {
   const std::size_t frame = client_->connection()->frame_bytes_max() - kFrameOverhead;
   const std::size_t most = options_.codec == Codec::none ? std::min(facts_.message_bytes_max, frame) : frame;
   if (batch <= most) return {};
-  return Error{Errc::batch_too_large, topic_ + ": a record of " + std::to_string(bytes) + " bytes; a batch may have " + std::to_string(most)};
+  return Error{Errc::batch_too_large,
+               topic_ + ": a record of " + std::to_string(bytes) + " bytes; a batch may have " + std::to_string(most)};
 }
 
 Result<std::int32_t> ProducerCore::place(const Record& record, std::size_t bytes) {
   if (record.partition) {
     if (*record.partition >= 0 && *record.partition < facts_.partitions) return *record.partition;
     asio::post(client_->connection()->strand(), [self = shared_from_this()] { self->refresh(); });  // It may have been added lately.
-    return Error{Errc::unknown_partition, topic_ + " has partitions 0 to " + std::to_string(facts_.partitions - 1) + ", not " +
-                                              std::to_string(*record.partition)};
+    return Error{Errc::unknown_partition,
+                 topic_ + " has partitions 0 to " + std::to_string(facts_.partitions - 1) + ", not " + std::to_string(*record.partition)};
   }
   if (options_.partitioner) {
     const std::int32_t chosen = options_.partitioner(record, facts_.partitions);
@@ -184,7 +179,8 @@ Result<std::int32_t> ProducerCore::place(const Record& record, std::size_t bytes
 
 std::int32_t ProducerCore::sticky_partition(std::size_t bytes) {
   const Queue& current = *queues_[static_cast<std::size_t>(sticky_)];
-  const bool same_batch = sticky_ < facts_.partitions && current.gathering() && current.batches_begun() == sticky_batch_ && current.fits(bytes);
+  const bool same_batch =
+      sticky_ < facts_.partitions && current.gathering() && current.batches_begun() == sticky_batch_ && current.fits(bytes);
   if (!same_batch) {
     sticky_ = (sticky_ + 1) % facts_.partitions;
     const Queue& next = *queues_[static_cast<std::size_t>(sticky_)];
@@ -208,8 +204,7 @@ void ProducerCore::admit_waiting() {
     Waiting& next = waiting_.front();
     headers.clear();
     for (const auto& [name, value] : next.headers) headers.push_back(Header{.name = name, .value = value});
-    const Record record{
-        .key = next.key, .value = next.value, .headers = headers, .timestamp = next.timestamp, .partition = next.partition};
+    const Record record{.key = next.key, .value = next.value, .headers = headers, .timestamp = next.timestamp, .partition = next.partition};
     if (!accept(record, next.done)) return;
     waiting_.pop_front();
   }
@@ -295,7 +290,8 @@ void ProducerCore::send_batches(const std::vector<std::shared_ptr<OutBatch>>& ba
       batch->bytes = batch->builder.build();
       batch->builder = BatchBuilder();  // Its memory would double what a batch under way takes.
     }
-    if (!together.empty() && bytes + batch->bytes.size() > most) {
+    const bool full = bytes + batch->bytes.size() > most || together.size() == kRequestBatches;
+    if (!together.empty() && full) {
       send_request(std::exchange(together, {}));
       bytes = 0;
     }
@@ -345,7 +341,7 @@ void ProducerCore::on_produced(const std::vector<std::shared_ptr<OutBatch>>& bat
       const wire::ProduceReply::Stored* answer = readable ? &answers.batches(static_cast<int>(i)) : nullptr;
       std::optional<Error> error;
       if (answer == nullptr) error = readable.error();
-      if (answer != nullptr && answer->has_error()) error = from_wire(answer->error());
+      if (answer != nullptr && answer->has_error()) error = native::from_wire(answer->error());
 
       if (!error || error->code == Errc::duplicate_sequence) {
         queue.on_stored(batch);
@@ -368,12 +364,12 @@ void ProducerCore::on_produced(const std::vector<std::shared_ptr<OutBatch>>& bat
 }
 
 void ProducerCore::request_identity() {
-  call<wire::InitProducerReply>(*client_->connection(), native::FrameType::init_producer, wire::InitProducer(), OnLoss::repeat,
-                                [self = shared_from_this()](Result<wire::InitProducerReply> reply) {
-                                  if (!reply) return self->on_identity(std::move(reply).error());
-                                  self->on_identity(Identity{.id = reply->producer_id(),
-                                                             .epoch = static_cast<std::int16_t>(reply->producer_epoch())});
-                                });
+  call<wire::InitProducerReply>(
+      *client_->connection(), native::FrameType::init_producer, wire::InitProducer(), OnLoss::repeat,
+      [self = shared_from_this()](Result<wire::InitProducerReply> reply) {
+        if (!reply) return self->on_identity(std::move(reply).error());
+        self->on_identity(Identity{.id = reply->producer_id(), .epoch = static_cast<std::int16_t>(reply->producer_epoch())});
+      });
 }
 
 void ProducerCore::on_identity(Result<Identity> identity) {
@@ -441,16 +437,16 @@ void ProducerCore::tell(Outgoing out) {
 
 void ProducerCore::run_waiters(std::vector<Settled>& settled_batches) {
   for (Settled& settled : settled_batches) {
-      const Offset base = settled.result ? settled.result->offset : Offset{-1};
-      const Timestamp append_time = settled.result ? settled.result->timestamp : Timestamp{};
-      for (RecordWaiter& waiter : settled.batch->waiters) {
-        if (settled.result) {
-          settled.result->offset = base.value < 0 ? base : base + waiter.index;
-          settled.result->timestamp = append_time == Timestamp{} ? waiter.timestamp : append_time;
-        }
-        waiter.done(settled.result);
+    const Offset base = settled.result ? settled.result->offset : Offset{-1};
+    const Timestamp append_time = settled.result ? settled.result->timestamp : Timestamp{};
+    for (RecordWaiter& waiter : settled.batch->waiters) {
+      if (settled.result) {
+        settled.result->offset = base.value < 0 ? base : base + waiter.index;
+        settled.result->timestamp = append_time == Timestamp{} ? waiter.timestamp : append_time;
       }
-      settled.batch->waiters.clear();
+      waiter.done(settled.result);
+    }
+    settled.batch->waiters.clear();
   }
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -8,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "client/src/client_core.h"
 #include "client/src/partition_queue.h"
@@ -61,7 +62,15 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
 
  private:
   /// A record that waits for room in the buffer, with bytes of its own.
-  struct Waiting;
+  struct Waiting {
+    std::optional<std::string> key, value;
+    std::vector<std::pair<std::string, std::optional<std::string>>> headers;
+    std::optional<Timestamp> timestamp;
+    std::optional<std::int32_t> partition;
+    SendCallback done;
+
+    Waiting(const Record& record, SendCallback when_done);
+  };
   /// A batch, or one record that never got into one, with its answer; its waiters are told outside the lock.
   struct Settled {
     std::shared_ptr<OutBatch> batch;

@@ -1,17 +1,13 @@
 #include "client/src/wire.h"
 
-#include "protocol/native/wire.pb.h"
+#include "protocol/native/codec/errors.h"
 
 namespace tidemark::detail {
-
-Error from_wire(const wire::ErrorReply& reply) {
-  return {errc_from_number(reply.code()).value_or(Errc::internal), reply.detail(), reply.maybe_done()};
-}
 
 Error decode_error(const Frame& frame) {
   wire::ErrorReply reply;
   if (!native::decode_message(frame.message.view(), reply)) return {Errc::protocol_error, "an error reply that cannot be read"};
-  return from_wire(reply);
+  return native::from_wire(reply);
 }
 
 Status decode_reply(const Frame& frame, google::protobuf::MessageLite& reply) {

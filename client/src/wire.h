@@ -1,21 +1,16 @@
 #pragma once
 
-#include <google/protobuf/message_lite.h>
-
 #include <memory>
 #include <utility>
+
+#include <google/protobuf/message_lite.h>
 
 #include "client/src/connection.h"
 #include "protocol/native/codec/frame.h"
 
-namespace tidemark::wire {
-class ErrorReply;
-}
-
 /// Between protobuf messages and the values of the public headers.
 namespace tidemark::detail {
 
-Error from_wire(const wire::ErrorReply& reply);
 /// The error in an error reply; protocol_error when it cannot be read.
 Error decode_error(const Frame& frame);
 /// Fails with the error that an error reply carries, or with protocol_error when the bytes are not that message.

@@ -72,9 +72,9 @@ struct TopicDescription {
 };
 
 struct FoundOffset {
-  Offset offset;
-  std::optional<Timestamp> timestamp;  ///< Of the record found by time.
-  bool found = true;                   ///< False: no record is that late, `offset` is the end.
+  Offset offset = {};
+  std::optional<Timestamp> timestamp = {};  ///< Of the record found by time.
+  bool found = true;                        ///< False: no record is that late, `offset` is the end.
 };
 
 /// A piece of a partition. Messages below the offset asked for and control records are left out already.

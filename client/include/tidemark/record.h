@@ -37,12 +37,12 @@ struct Record {
 
 /// The broker's answer to a sent record: it is stored as durably as the topic asks, and `durability` says how durable that is.
 struct Stored {
-  std::string topic;
+  std::string topic = {};
   std::int32_t partition = 0;
-  Offset offset{-1};       ///< -1: stored by an earlier attempt so long ago that the broker no longer knows where.
-  Timestamp timestamp{};   ///< Record time.
-  bool duplicate = false;  ///< An earlier attempt had stored it; it is there once.
-  std::string durability;  ///< "fsync" | "interval" | "os"
+  Offset offset{-1};            ///< -1: stored by an earlier attempt so long ago that the broker no longer knows where.
+  Timestamp timestamp{};        ///< Record time.
+  bool duplicate = false;       ///< An earlier attempt had stored it; it is there once.
+  std::string durability = {};  ///< "fsync" | "interval" | "os"
 };
 
 /// One record as read. Shares the buffer it came in: copies and moves are cheap, may cross threads, and outlive reader and client. The
