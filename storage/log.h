@@ -14,6 +14,8 @@
 #include "storage/base/offset.h"
 #include "storage/base/result.h"
 #include "storage/batch/record_batch.h"
+#include "storage/damage.h"
+#include "storage/file_cache.h"
 #include "storage/file_system.h"
 #include "storage/segment_index.h"
 
@@ -43,9 +45,12 @@ namespace tidemark::storage {
 
 /// G: the most that is in flight, unflushed, per log; hence the most that can look torn after a crash.
 inline constexpr std::size_t kGroupBytesMax = 8 * 1024 * 1024;
+/// The most offsets one batch may span; a segment is rolled before its span could pass 2^31 - 1.
+inline constexpr std::int64_t kBatchOffsetsMax = std::int64_t{1} << 30;
 
 struct LogConfig {
-  std::uint64_t segment_bytes = 128 * 1024 * 1024;  ///< Roll before a segment would grow past this. At least one batch goes in.
+  /// Roll before a segment would grow past this (or 2 GiB). At least one batch goes in.
+  std::uint64_t segment_bytes = 128 * 1024 * 1024;
   std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);  ///< Roll at the first append after this much append time.
 };
 
@@ -65,22 +70,11 @@ struct LogHints {
   bool clean = false;                       ///< The broker stopped in good order: the checkpoint is the end, nothing is scanned.
 };
 
-/// A damaged range: reads touching it fail with `quarantined`, everything else is served.
-struct Damage {
-  std::string file;
-  FilePosition position;
-  Offset from;  ///< Half open.
-  Offset to;
-  std::string reason;  ///< "crc", "chain", "missing", "length", "epoch" ...
-  /// "00000000000000000042.log at 8192: offsets 42..61: crc"
-  std::string to_string() const;
-};
-
 struct TornTail {
   std::string file;         ///< The segment.
   FilePosition position;    ///< Where it was cut.
   std::uint64_t bytes = 0;  ///< Cut off and kept aside in `kept`.
-  std::string kept;
+  std::string kept;         ///< Path of the copy; empty where nothing was worth keeping (zeros) or the disk was full.
 };
 
 /// What open() found and did.
@@ -91,33 +85,32 @@ struct RecoveryReport {
   std::vector<Damage> damage;
 };
 
-/// Bounded cache of open files, shared by the logs of a data directory. Thread-safe. A file in use stays open after eviction.
-class FileCache {
- public:
-  FileCache(FileSystem& files, std::size_t open_max);
-  ~FileCache();
-  Result<std::shared_ptr<File>> open(const std::string& path);
-  void forget(const std::string& path);
-  std::size_t open_files() const;
-  FileSystem& file_system() const { return files_; }
+struct Segment;      // segment.h: the books of one segment file, shared between the log and plans under way.
+struct LoadedIndex;  // segment.h: the index of a segment, or a copy of the part a plan needs.
 
- private:
-  struct Impl;
-  FileSystem& files_;
-  std::unique_ptr<Impl> impl_;
+/// A batch that has its offsets and waits for the disk.
+struct StagedBatch {
+  Slice bytes;
+  Offset base;
+  Offset end;
+  Timestamp append_time;
+  std::int64_t max_timestamp_ms = -1;
+  EntryId first_id;
+  // Books of the index, kept here on the way: whether the batch begins an interval, and the checksum of that interval up to and with it.
+  bool starts_interval = false;
+  std::uint32_t interval_crc = 0;
 };
-
-struct Segment;  // segment.h: the books of one segment file, shared between the log and plans under way.
 
 /// Bytes on their way to the disk: consecutive batches for one segment. At most one group of a log exists at a time.
 struct WriteGroup {
   std::shared_ptr<Segment> segment;
   FilePosition position;
-  std::vector<Slice> batches;
+  std::vector<StagedBatch> batches;
   std::size_t bytes = 0;
   Offset first;
   Offset end;
-  std::shared_ptr<File> file;  ///< Open after write(): the committer flushes it.
+  std::uint32_t interval_crc = 0;  ///< Of the interval the first batch goes on with.
+  std::shared_ptr<File> file;      ///< Open after write(): the committer flushes it.
 
   /// Blocking: appends the bytes to the segment file. Not durable yet. Any error is final for the log.
   Status write(FileCache& files);
@@ -127,34 +120,42 @@ struct WriteGroup {
 struct SpacePlan {
   std::shared_ptr<Segment> segment;  ///< The one that grows; when `creates`, a new one.
   bool creates = false;
-  std::uint64_t reserve_to = 0;  ///< Bytes from the start of the file.
-  std::string directory;
+  bool creates_directory = false;  ///< The first segment: the directory may be missing; its parent exists.
+  std::uint64_t reserve_to = 0;    ///< Bytes from the start of the file.
 
-  /// Blocking: reserves, and for a new segment creates the file (and the directory if missing), flushes it and its name.
+  /// Blocking: reserves, and for a new segment creates the file (and the directory), flushes it, its name and the directory's.
   /// Errors: disk_full (nothing changed, try again later), io_error.
   Status execute(FileCache& files);
 };
 
 struct ReadResult {
-  Slice batches;  ///< Whole batches, the first one containing the offset asked for; empty only if nothing lies below the limit.
-  Offset next;    ///< Where the next read goes on.
+  Slice batches;  ///< Whole batches of one segment, the first containing the offset asked for or, behind a gap that cleaning left,
+                  ///< following it.
+  Offset next;    ///< Where the next read goes on; beyond `from` also when `batches` is empty, because cleaning left nothing here.
+};
+
+/// What a plan may see of a segment.
+struct SegmentView {
+  std::shared_ptr<Segment> segment;
+  std::shared_ptr<const LoadedIndex> index;  ///< Null: execute() loads it.
+  Offset end;                                ///< Where the next segment, or the unflushed part, begins.
 };
 
 struct ReadPlan {
-  std::vector<std::shared_ptr<Segment>> segments;  ///< The one that holds `from`, and what follows while bytes_max allows.
+  std::vector<SegmentView> segments;  ///< The one that holds `from`, and a few that follow in case cleaning emptied it.
   Offset from;
   Offset limit;  ///< Batches at or beyond are not returned.
   std::size_t bytes_max = 0;
   std::vector<Damage> known_damage;
 
-  /// Blocking: reads whole batches, at least one even if it is larger than bytes_max, checked against the interval checksums (or batch by
-  /// batch where an interval is cut). Stops before a damaged batch; error `quarantined` when `from` itself lies in one, and
-  /// `found` then says so. io_error otherwise.
+  /// Blocking: reads whole batches, at least one even if it is larger than bytes_max, checked against the checksums of their intervals.
+  /// Stops before a damaged batch. `found` gets the damage met that was not known. Errors: quarantined when `from` itself lies in damage;
+  /// io_error when it cannot be read at all (then `found` says so, too); offset_out_of_range when it was removed while the plan waited.
   Result<ReadResult> execute(FileCache& files, std::vector<Damage>& found);
 };
 
 struct TimestampPlan {
-  std::vector<std::shared_ptr<Segment>> segments;
+  std::vector<SegmentView> segments;
   std::int64_t time_ms = 0;
   Offset log_start;
   Offset limit;
@@ -162,26 +163,45 @@ struct TimestampPlan {
     Offset offset;
     std::int64_t timestamp_ms = -1;
   };
+  std::vector<Damage> known_damage;
   /// Blocking: the first record at or above the log start and below the limit with timestamp >= time; nullopt if there is none.
+  /// Errors as ReadPlan; quarantined when damage lies where the record may have been.
   Result<std::optional<Found>> execute(FileCache& files);
 };
 
 struct CheckpointPlan {
-  std::shared_ptr<Segment> segment;
-  LogCheckpoint checkpoint;
-  ByteVector index_bytes;  ///< Entries since the last checkpoint.
-  std::uint64_t index_position = 0;
-  std::vector<std::shared_ptr<Segment>> to_seal;  ///< Full segments whose seal is still missing; sealed first, oldest first.
-  std::size_t index_entries = 0;
+  struct ToSeal {
+    std::shared_ptr<Segment> segment;
+    std::shared_ptr<const LoadedIndex> index;  ///< Null: loaded or rebuilt.
+    std::size_t indexed = 0;
+  };
 
-  /// Blocking: writes and flushes seals and index. Then the checkpoint may be recorded.
+  LogCheckpoint checkpoint;
+  std::vector<std::shared_ptr<Segment>> to_sync;  ///< Written but perhaps not durable (weak durability).
+  std::vector<ToSeal> to_seal;                    ///< Full segments whose seal is still missing, oldest first.
+  std::shared_ptr<Segment> segment;               ///< The one being filled; null if there is none.
+  ByteVector index_bytes;                         ///< Its entries since the last checkpoint, the open one included.
+  std::size_t index_first = 0;                    ///< Number of the first of them.
+  std::size_t index_entries = 0;
+  std::uint64_t bytes = 0;  ///< Covered since the last checkpoint.
+
+  /// Blocking: flushes what may not be durable, then writes and flushes seals and index. Then the checkpoint may be recorded.
+  /// Errors: disk_full (only the next recovery takes longer), io_error.
+  Status execute(FileCache& files);
+};
+
+/// Append times of sealed segments that nobody has looked at since open(): retention and lag time ask for them.
+struct TimesPlan {
+  std::vector<std::shared_ptr<Segment>> segments;
+  /// Blocking: reads seal headers. Afterwards the times are known; where a segment cannot be read, as the time of open(). Returns the last
+  /// error met.
   Status execute(FileCache& files);
 };
 
 struct RemovePlan {
   std::vector<std::shared_ptr<Segment>> segments;
   std::string directory;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  ///< Freed by it.
   /// Blocking: renames to `.deleted`, flushes the directory, removes. A crash in between is finished by the next open().
   Status execute(FileCache& files);
 };
@@ -214,7 +234,7 @@ class Log {
 
   // --- Appending.
 
-  /// True if a batch of `bytes` can be staged now without asking the disk for space.
+  /// True if a batch of `bytes` can be staged now without asking the disk for space. False while a next segment is being made.
   bool has_space(std::size_t bytes, Timestamp now) const;
   /// What to do so that has_space(bytes) becomes true. Call only when it is false and no space plan is under way.
   SpacePlan plan_space(std::size_t bytes, Timestamp now);
@@ -223,16 +243,17 @@ class Log {
   void abandon(SpacePlan&& failed);
 
   /// Gives the batch its offsets (patching base offset and epoch) and queues it. The slice must be the only writer of its bytes.
-  /// Pre: has_space(), batch.size() <= kGroupBytesMax, valid header. Returns the base offset.
-  Offset stage(Slice batch, const BatchHeader& header, Timestamp append_time);
+  /// Pre: has_space(), no append_error(), batch.size() <= kGroupBytesMax, valid header spanning at most kBatchOffsetsMax offsets.
+  /// `first_id`: id of the first record on topics with ids. Returns the base offset.
+  Offset stage(Slice batch, const BatchHeader& header, Timestamp append_time, EntryId first_id = {});
 
   bool group_in_flight() const { return in_flight_; }
   bool has_staged() const { return !staged_.empty(); }
   std::size_t staged_bytes() const { return staged_bytes_; }
   /// The next group: staged batches of one segment, at most `bytes_max` (at least one batch). Pre: has_staged(), none in flight.
   WriteGroup take_group(std::size_t bytes_max = kGroupBytesMax);
-  /// The group is on the disk: its batches become readable.
-  void flushed(WriteGroup&& group);
+  /// The group is written: its batches become readable. `synced`: its file was flushed after; otherwise the next checkpoint does it.
+  void flushed(WriteGroup&& group, bool synced = false);
 
   // --- Reading. Offsets in [log_start, flushed_offset) exist.
 
@@ -243,22 +264,28 @@ class Log {
   void add_damage(const std::vector<Damage>& found);
   /// The damaged range that contains `offset`, if known.
   const Damage* damage_at(Offset offset) const;
-  /// Append time of the record at `offset` (of its interval: never later than the truth), for lag time and retention. From memory for the
-  /// active segment; sealed segments answer from their first interval until `TimestampPlan` style look-ups are needed.
+  /// Append time of the record at `offset` (of its interval: never later than the truth), for lag time and retention. From memory: exact
+  /// for segments whose index is loaded, else of the segment's first batch; nullopt where not even that is known (see plan_times()).
   std::optional<Timestamp> append_time_at(Offset offset) const;
+
+  /// True if every segment's append times are known, as retention_start() needs them.
+  bool times_known() const;
+  TimesPlan plan_times() const;
 
   // --- Checkpoints.
 
   /// Bytes flushed since the last checkpoint; 0 = a checkpoint would say nothing new.
-  std::uint64_t bytes_since_checkpoint() const;
-  CheckpointPlan plan_checkpoint();
+  std::uint64_t bytes_since_checkpoint() const { return bytes_since_checkpoint_; }
+  /// Pre: no checkpoint plan is under way.
+  CheckpointPlan plan_checkpoint() const;
   /// Pre: execute() succeeded. Returns the checkpoint to record.
   LogCheckpoint apply(CheckpointPlan&& done);
 
   // --- Trim and retention.
 
   /// The log start that time and size retention ask for now; the present one if nothing is due. The active segment stays, unless all its
-  /// records are older than `age` and it is not empty (then it is rolled: pass through `roll()` first).
+  /// records are older than `age`: then the answer is flushed_offset(), and roll() before take_removable() lets it go. Segments whose times
+  /// are not known stay.
   Offset retention_start(Timestamp now, std::optional<std::chrono::milliseconds> age, std::optional<std::uint64_t> bytes) const;
   /// Ends the active segment: the next append starts a new one. No effect on an empty one.
   void roll();
@@ -275,11 +302,18 @@ class Log {
   friend class LogRecovery;
 
   struct Staged {
-    Slice bytes;
-    Offset base;
-    Offset end;
+    StagedBatch batch;
     std::shared_ptr<Segment> segment;
   };
+
+  /// The segment that a batch of `bytes` would have to go into is not the present one.
+  bool must_roll(std::size_t bytes, Timestamp now) const;
+  /// The segment whose range contains `offset`, or the one before the gap it lies in; the first if it lies before all.
+  std::size_t segment_at(Offset offset) const;
+  /// What a plan that looks at offsets from `from` on and at most `bytes_max` bytes may see of segment number `i`.
+  SegmentView view(std::size_t i, Offset from, std::size_t bytes_max) const;
+  void freeze_if_done(Segment& segment);
+  Offset segment_end(std::size_t i) const;
 
   FileCache& files_;
   std::string directory_;
@@ -292,8 +326,9 @@ class Log {
   std::deque<Staged> staged_;
   std::size_t staged_bytes_ = 0;
   bool in_flight_ = false;
-  bool roll_requested_ = false;
-  LogCheckpoint checkpoint_;
+  bool space_planned_ = false;
+  bool creating_ = false;  ///< The plan under way makes the next segment: nothing may be staged into this one any more.
+  std::uint64_t bytes_since_checkpoint_ = 0;
   std::vector<Damage> damage_;
   std::optional<Error> append_error_;
 };

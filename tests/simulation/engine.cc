@@ -21,7 +21,7 @@ Engine::~Engine() { die(); }
 Status Engine::open() {
   CHECK(broker_ == nullptr);
   fatal_.reset();
-  runtime_ = std::make_unique<SimulatedRuntime>(options_.seed, options_.shards);
+  runtime_ = std::make_unique<SimulatedRuntime>(options_.seed + opens_++, options_.shards);  // Ids must not repeat.
   Result<std::unique_ptr<Broker>> opened = Broker::open(*runtime_, disk_, options_.broker, [this](Error error) {
     if (!fatal_) fatal_ = std::move(error);
   });

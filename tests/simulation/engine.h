@@ -82,6 +82,7 @@ class Engine {
 
   SimulatedFileSystem& disk_;
   const Options options_;
+  std::uint64_t opens_ = 0;
   std::unique_ptr<SimulatedRuntime> runtime_;
   std::unique_ptr<broker::Broker> broker_;
   std::optional<Error> fatal_;
