@@ -116,25 +116,20 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(FileSystem& files, st
   if (!exists) return exists.error();
   if (!*exists) {
     if (Status made = files.create_directory(where); !made) return made.error();
-    if (Status synced = files.sync_directory(parent_directory(where)); !synced) return synced.error();
   }
-  const Result<std::vector<DirectoryEntry>> entries = files.list(where);
-  if (!entries) return entries.error();
-  const auto is_ours = [](const DirectoryEntry& entry) {
-    // What a first start that was interrupted can have left.
-    return entry.name == "LOCK" || entry.name.starts_with("cluster") || entry.name == "lost+found";
-  };
-  const bool has_identity = std::ranges::find(*entries, "cluster", &DirectoryEntry::name) != entries->end();
-  if (!has_identity && !std::ranges::all_of(*entries, is_ours)) {
-    return Error{Errc::foreign_data, where + " is not empty and not a Tidemark data directory; choose another with --data-dir"};
-  }
+  if (Status ours = directory->check_ours(); !ours) return ours.error();  // Before a lock file is left in somebody else's directory.
   Result<std::unique_ptr<FileLock>> lock = files.lock(where + "/LOCK");
   if (!lock) {
     if (lock.error().code != Errc::locked) return lock.error();
     return Error{Errc::locked, where + " is in use by another tidemarkd; stop it, or choose another with --data-dir"};
   }
   directory->lock_ = *std::move(lock);
-  if (Status known = has_identity ? directory->read_identity() : directory->create_identity(random); !known) return known.error();
+  // Names that a start killed before its own flush has left are only in memory, and all that is written from here on hangs on them.
+  if (Status synced = files.sync_directory(parent_directory(where)); !synced) return synced.error();
+  if (Status synced = files.sync_directory(where); !synced) return synced.error();
+  const Result<bool> has_identity = files.exists(where + "/cluster");  // Asked under the lock.
+  if (!has_identity) return has_identity.error();
+  if (Status known = *has_identity ? directory->read_identity() : directory->create_identity(random); !known) return known.error();
   const std::string topics = where + "/topics";
   const Result<bool> has_topics = files.exists(topics);
   if (!has_topics) return has_topics.error();
@@ -142,14 +137,43 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::open(FileSystem& files, st
     if (Status made = files.create_directory(topics); !made) return made.error();
     if (Status synced = files.sync_directory(where); !synced) return synced.error();
   }
+  if (Status synced = files.sync_directory(topics); !synced) return synced.error();
   if (Status finished = directory->finish_removals(); !finished) return finished.error();
+  if (Status whole = directory->check_state(); !whole) return whole.error();
   return directory;
+}
+
+Status DataDirectory::check_ours() const {
+  const Result<std::vector<DirectoryEntry>> entries = files_.list(path_);
+  if (!entries) return entries.error();
+  if (std::ranges::find(*entries, "cluster", &DirectoryEntry::name) != entries->end()) return {};
+  const auto is_left_by_first_start = [](const DirectoryEntry& entry) {
+    return entry.name == "LOCK" || entry.name == "cluster.tmp" || entry.name == "lost+found";  // The last: a disk of its own.
+  };
+  if (std::ranges::all_of(*entries, is_left_by_first_start)) return {};
+  return Error{Errc::foreign_data, path_ + " is not empty and not a Tidemark data directory; choose another with --data-dir"};
+}
+
+/// The state log is there before the first topic is. Without it a start would come up empty and look well.
+Status DataDirectory::check_state() const {
+  const Result<std::vector<Uuid>> topics = list_topics();
+  if (!topics) return topics.error();
+  if (topics->empty()) return {};
+  const Result<bool> exists = files_.exists(state_directory());
+  if (!exists) return exists.error();
+  if (*exists) {
+    const Result<std::vector<DirectoryEntry>> entries = files_.list(state_directory());
+    if (!entries) return entries.error();
+    if (std::ranges::any_of(*entries, [](const DirectoryEntry& entry) { return entry.name.ends_with(".state"); })) return {};
+  }
+  return Error{Errc::corrupt_batch, state_directory() + " holds no state log, but there are topics; restore it from a backup"};
 }
 
 Result<std::unique_ptr<DataDirectory>> DataDirectory::inspect(FileSystem& files, std::string path) {
   std::unique_ptr<DataDirectory> directory(new DataDirectory(files, std::move(path)));
   const Result<bool> exists = files.exists(directory->path_ + "/cluster");
-  if (!exists || !*exists) return Error{Errc::not_found, directory->path_ + " is not a Tidemark data directory"};
+  if (!exists) return exists.error();
+  if (!*exists) return Error{Errc::not_found, directory->path_ + " is not a Tidemark data directory"};
   if (Status known = directory->read_identity(); !known) return known.error();
   return directory;
 }
@@ -205,6 +229,7 @@ Result<TopicFile> DataDirectory::read_topic_file(Uuid id) const {
     whole = reader->get_text(key) && reader->get_text(value);
   }
   if (!whole) return Error{Errc::corrupt_batch, file + ": too short"};
+  if (topic.id != id) return Error{Errc::corrupt_batch, file + ": belongs to topic " + topic.id.to_string()};
   return topic;
 }
 
@@ -225,7 +250,15 @@ Status DataDirectory::finish_removals() {
   if (!entries) return entries.error();
   for (const DirectoryEntry& entry : *entries) {
     if (!entry.is_directory || !entry.name.ends_with(kDeleted)) continue;
+    const std::string id = entry.name.substr(0, entry.name.size() - kDeleted.size());
+    if (!Uuid::parse(id)) continue;  // Not ours to remove.
     if (Status removed = remove_tree(path_ + "/topics/" + entry.name); !removed) return removed;
+    // A rename cut short by a power loss may leave both names, for one directory. Ids are never used again, so the old one goes too.
+    const std::string before = path_ + "/topics/" + id;
+    const Result<bool> exists = files_.exists(before);
+    if (!exists) return exists.error();
+    if (!*exists) continue;
+    if (Status removed = remove_tree(before); !removed) return removed;
   }
   return {};
 }

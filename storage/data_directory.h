@@ -37,7 +37,7 @@ class DataDirectory {
  public:
   /// Blocking. Locks `path`, making it a data directory first if it is missing or empty. A crash at any point leaves nothing, or a
   /// directory that the next open() completes. Errors: locked; foreign_data when something else is in it, or a newer version wrote it;
-  /// disk_full, io_error, denied.
+  /// corrupt_batch when the identity is damaged, or the state log is missing while there are topics; disk_full, io_error, denied.
   static Result<std::unique_ptr<DataDirectory>> open(FileSystem& files, std::string path, Random& random);
   /// For tools: takes no lock and writes nothing. Errors: not_found when it is no data directory, foreign_data.
   static Result<std::unique_ptr<DataDirectory>> inspect(FileSystem& files, std::string path);
@@ -70,6 +70,8 @@ class DataDirectory {
 
  private:
   DataDirectory(FileSystem& files, std::string path);
+  Status check_ours() const;
+  Status check_state() const;
   Status read_identity();
   Status create_identity(Random& random);
   Status finish_removals();
