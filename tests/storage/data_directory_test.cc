@@ -379,9 +379,12 @@ TEST(DataDirectoryCrash, in_the_first_creation) {
           ASSERT_TRUE(opened) << opened.error().to_string();
           id = (*opened)->cluster_id();
           if (known) ASSERT_EQ(id, *known);
+          ASSERT_TRUE((*opened)->create_topic(orders()));
         }
-        // Whatever was there before: an identity once shown is durable.
+        // Whatever was there before: an identity once shown is durable, and so is what was put under it.
         const auto again = crashed.crash_clone(CrashPolicy::drop_all, 0);
+        ASSERT_TRUE(*again->exists("data/topics/" + orders().id.to_string() + "/topic"));
+        again->plant("data/state/00000000000000000001.state", "state");
         const auto opened = open_directory(*again, 3);
         ASSERT_TRUE(opened) << opened.error().to_string();
         ASSERT_EQ((*opened)->cluster_id(), id);
