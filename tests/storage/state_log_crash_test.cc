@@ -211,6 +211,55 @@ TEST_F(StateLogCrash, in_the_recovery_from_a_crash) {
   EXPECT_GT(states, 300U);
 }
 
+/// Every call of a life fails once, each in every way. What was flushed before stays, and a failed call is never taken for a done one.
+TEST(StateLogFaults, at_every_call) {
+  using simulation::FaultEffect;
+  std::uint64_t failures = 0;
+  for (const FaultEffect effect : {FaultEffect::io_error, FaultEffect::disk_full, FaultEffect::short_write_io_error}) {
+    for (std::uint64_t call = 1;; ++call) {
+      SCOPED_TRACE("call " + std::to_string(call) + " effect " + std::to_string(static_cast<int>(effect)));
+      SimulatedFileSystem disk;
+      disk.fail_call(call, effect);
+      StateModel written;  // With everything that append() accepted.
+      std::vector<StreamContents> possible{{}};
+      bool failed = false;
+      const auto live = [&]() -> Status {
+        Replayed replayed;
+        const auto log = open_log(disk, replayed);
+        if (!log) return log.error();
+        for (int i = 0; i < 8; ++i) {
+          std::vector<StateRecord> records{delta("a", text(700)), delta("b", std::to_string(i))};
+          if (i % 3 == 2) records.push_back(snapshot("a", "short"));
+          const Status appended = (*log)->append(records);
+          if (!appended && appended.error().code == Errc::disk_full) {
+            failed = true;
+            continue;  // As if it had not been called.
+          }
+          for (const StateRecord& record : records) {
+            written.apply(record);
+            possible.push_back(written.contents());
+          }
+          if (!appended) return appended;
+          if (const Status flushed = (*log)->flush(); !flushed) return flushed;
+          possible.erase(possible.begin(), possible.end() - 1);
+          if (const Status removed = (*log)->remove_dead_files(); !removed) return removed;
+        }
+        return {};
+      };
+      failed = !live() || failed;
+      const auto crashed = disk.crash_clone(CrashPolicy::random, call);
+      Replayed replayed;
+      const auto log = open_log(*crashed, replayed);
+      ASSERT_TRUE(log) << log.error().to_string();
+      ASSERT_TRUE(std::ranges::find(possible, replayed.contents()) != possible.end());
+      if (disk.calls() < call) break;  // The life was over before this call.
+      failures += failed ? 1 : 0;
+    }
+  }
+  std::cout << failures << " failures\n";
+  EXPECT_GT(failures, 80U);
+}
+
 /// Hours of a broker's life in a few seconds: every owner keeps its stream short with snapshots, files come and go, the machine fails.
 TEST(StateLogLongRun, agrees_with_the_model) {
   const char* const given = std::getenv("TIDEMARK_SEED");
