@@ -265,7 +265,7 @@ class CrashSuite : public testing::Test {
                 static_cast<unsigned long long>(total), static_cast<unsigned long long>(images_), static_cast<unsigned long long>(seed_));
   }
 
-  static constexpr std::uint64_t kRandomImages = 3;
+  static constexpr std::uint64_t kRandomImages = 8;
   std::uint64_t seed_ = std::getenv("TIDEMARK_SEED") != nullptr ? std::strtoull(std::getenv("TIDEMARK_SEED"), nullptr, 10) : 1;
   std::uint64_t drawn_ = 0;
   std::uint64_t images_ = 0;
