@@ -13,22 +13,6 @@ TEST(Unescape, replaces_known_escapes_and_refuses_others) {
   for (const char* const text : {R"(\q)", R"(a\)", R"(\x)", R"(\x1)", R"(\xzz)"}) EXPECT_FALSE(unescape(text)) << text;
 }
 
-TEST(EditDistance, counts_slips) {
-  EXPECT_EQ(edit_distance("", "abc"), 3u);
-  EXPECT_EQ(edit_distance("show", "show"), 0u);
-  EXPECT_EQ(edit_distance("sohw", "show"), 1u);
-  EXPECT_EQ(edit_distance("kitten", "sitting"), 3u);
-}
-
-TEST(Closest, suggests_only_what_may_have_been_meant) {
-  const std::vector<std::string> verbs = {"create", "ls", "show", "alter", "trim", "rm"};
-  EXPECT_EQ(closest("craete", verbs), "create");
-  EXPECT_EQ(closest("shwo", verbs), "show");
-  EXPECT_EQ(closest("cre", verbs), "create");
-  EXPECT_EQ(closest("banana", verbs), "");
-  EXPECT_EQ(closest("x", verbs), "");
-}
-
 TEST(ParseNameValue, splits_at_the_first_equals_sign) {
   EXPECT_EQ(parse_name_value("a=b=c")->name, "a");
   EXPECT_EQ(parse_name_value("a=b=c")->value, "b=c");

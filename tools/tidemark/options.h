@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/tidemark/errors.h"
+#include "tools/tidemark/interrupts.h"
 #include "tools/tidemark/output.h"
 
 namespace CLI {
@@ -29,7 +30,7 @@ struct Globals {
 struct Invocation {
   Globals globals;
   std::vector<std::string> arguments;  ///< As given, without the program's name.
-  std::function<Exit(const Globals&)> action;
+  std::function<Exit(const Globals&, Interrupts&)> action;
 };
 
 // Each noun registers its verbs; one file each, because CLI11 is slow to compile.

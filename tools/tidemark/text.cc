@@ -1,9 +1,7 @@
 #include "tools/tidemark/text.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -65,34 +63,6 @@ Result<std::string> unescape(std::string_view text) {
     }
   }
   return plain;
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  // Damerau-Levenshtein with adjacent swaps, three rows.
-  std::vector<std::size_t> before(b.size() + 1), previous(b.size() + 1), row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) previous[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      row[j] = std::min({previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) row[j] = std::min(row[j], before[j - 2] + 1);
-    }
-    std::swap(before, previous);
-    std::swap(previous, row);
-  }
-  return previous[b.size()];
-}
-
-std::string_view closest(std::string_view word, std::span<const std::string> candidates) {
-  std::string_view best;
-  std::size_t best_distance = word.size() / 3 + 2;  // One slip in a short word, more in a long one.
-  for (const std::string& candidate : candidates) {
-    const std::size_t distance = candidate.starts_with(word) && word.size() >= 2 ? 1 : edit_distance(word, candidate);
-    if (distance >= best_distance || distance >= candidate.size()) continue;
-    best = candidate;
-    best_distance = distance;
-  }
-  return best;
 }
 
 Result<NameValue> parse_name_value(std::string_view text) {

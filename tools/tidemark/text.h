@@ -1,8 +1,6 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,12 +10,6 @@ namespace tidemark::tools {
 
 /// Replaces `\n \t \r \0 \\ \" \' \xNN` by the byte they stand for. Error invalid_argument names any other.
 Result<std::string> unescape(std::string_view text);
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn one word into the other.
-std::size_t edit_distance(std::string_view a, std::string_view b);
-
-/// The candidate closest to a misspelt word; empty when none is close enough to be meant.
-std::string_view closest(std::string_view word, std::span<const std::string> candidates);
 
 /// "NAME=VALUE" -> both parts; nothing before the `=` is invalid_argument, the value may be empty and may hold more `=`.
 struct NameValue {

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tools/tidemark/options.h"
+
+namespace tidemark::tools {
+
+struct LogDumpOptions {
+  std::string file;
+  bool records = false;
+  std::string format;  ///< With records: as in consume.
+};
+
+// Offline: on files, without a broker. None writes anything.
+
+/// Batches or records of one `.log` file, without its index. Damage is told on stderr with its position: exit 1.
+Exit log_dump(const LogDumpOptions& options, const Globals& globals);
+/// Topics and partitions as the files show them.
+Exit log_stat(const std::string& directory, const Globals& globals);
+
+}  // namespace tidemark::tools

@@ -1,0 +1,128 @@
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "storage/base/units.h"
+#include "tools/tidemark/options.h"
+#include "tools/tidemark/session.h"
+
+namespace tidemark::tools {
+namespace {
+
+boost::json::object status_to_json(const BrokerStatus& status) {
+  boost::json::object connections;
+  for (const auto& [listener, count] : status.connections) connections[listener] = count;
+  boost::json::object object;
+  object["version"] = status.version;
+  object["data_dir"] = printable_text(status.data_dir);
+  object["cluster_id"] = status.cluster_id;
+  object["uptime_seconds"] = status.uptime_seconds;
+  object["flush_ms_p50"] = status.flush_ms_p50;
+  object["flush_ms_p99"] = status.flush_ms_p99;
+  object["topics"] = status.topics;
+  object["partitions"] = status.partitions;
+  object["groups"] = status.groups;
+  object["connections"] = std::move(connections);
+  object["disk_free_bytes"] = status.disk_free_bytes;
+  object["disk_total_bytes"] = status.disk_total_bytes;
+  object["memory_used_bytes"] = status.memory_used_bytes;
+  object["memory_limit_bytes"] = status.memory_limit_bytes;
+  object["read_only"] = !status.read_only.empty();
+  object["read_only_reason"] = printable_text(status.read_only);
+  object["worst_verdict"] = nullptr;  // Known once there are groups.
+  object["clean_start"] = status.clean_start;
+  object["recovery_seconds"] = status.recovery_seconds;
+  object["recovery_scanned_bytes"] = status.recovery_scanned_bytes;
+  return object;
+}
+
+std::string status_page(const BrokerStatus& status, const std::string& server) {
+  std::string connections;
+  for (const auto& [listener, count] : status.connections) {
+    connections += fmt::format("{}{} {}", connections.empty() ? "" : ", ", printable_text(listener), count);
+  }
+  std::string page = fmt::format("tidemark {} at {}, up {}\n", status.version, server, format_uptime(status.uptime_seconds));
+  page += fmt::format("data         {} ({} of {} free)\n", printable_text(status.data_dir), format_size(status.disk_free_bytes),
+                      format_size(status.disk_total_bytes));
+  page += fmt::format("start        {}, {:.3f} s, {} scanned\n", status.clean_start ? "clean" : "after a crash", status.recovery_seconds,
+                      format_size(status.recovery_scanned_bytes));
+  page += fmt::format("flush        p50 {:.2f} ms, p99 {:.2f} ms\n", status.flush_ms_p50, status.flush_ms_p99);
+  page += fmt::format("topics       {}, {} partitions, {} groups\n", status.topics, status.partitions, status.groups);
+  page += fmt::format("connections  {}\n", connections.empty() ? "none" : connections);
+  page += fmt::format("memory       {} of {}\n", format_size(status.memory_used_bytes), format_size(status.memory_limit_bytes));
+  page += fmt::format("appends      {}\n", status.read_only.empty() ? "taken" : "refused: " + printable_text(status.read_only));
+  return page;
+}
+
+Exit show_status(const Globals& globals) {
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  const Result<BrokerStatus> status = client->admin().status();
+  if (!status) return report(status.error(), globals.output);
+  if (is_json(globals.output)) {
+    print_json(status_to_json(*status));
+    return Exit::done;
+  }
+  return write_stdout(status_page(*status, globals.server)) ? Exit::done : Exit::failed;
+}
+
+/// What only this side can see: whether client and broker are of one version.
+DoctorCheck check_version(const std::string& broker_version) {
+  const bool same = broker_version == TIDEMARK_VERSION;
+  return {.check = "client version",
+          .result = same ? "ok" : "warn",
+          .value = fmt::format("{} here, {} at the broker", TIDEMARK_VERSION, broker_version),
+          .advice = same ? "" : "use a command line of the broker's version"};
+}
+
+Exit run_doctor(const Globals& globals) {
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  Admin admin = client->admin();
+  Result<std::vector<DoctorCheck>> checks = admin.doctor();
+  if (!checks) return report(checks.error(), globals.output);
+  const Result<BrokerStatus> status = admin.status();
+  if (!status) return report(status.error(), globals.output);
+  checks->push_back(check_version(status->version));
+
+  bool failed = false;
+  boost::json::array list;
+  Table table({{"CHECK"}, {"RESULT"}, {"VALUE"}, {"ADVICE"}});
+  for (const DoctorCheck& check : *checks) {
+    failed |= check.result == "fail";
+    list.push_back({{"check", printable_text(check.check)},
+                    {"result", check.result},
+                    {"value", printable_text(check.value)},
+                    {"advice", printable_text(check.advice)}});
+    table.add({check.check, check.result, check.value, check.advice});
+  }
+  if (is_json(globals.output)) {
+    print_json_list(list, globals.output);
+  } else if (!write_stdout(table.to_string())) {
+    return Exit::failed;
+  }
+  return failed ? Exit::failed : Exit::done;
+}
+
+Exit show_version(const Globals& globals) {
+  if (is_json(globals.output)) {
+    print_json(boost::json::object{{"version", TIDEMARK_VERSION}});
+    return Exit::done;
+  }
+  return write_stdout(fmt::format("tidemark {}\n", TIDEMARK_VERSION)) ? Exit::done : Exit::failed;
+}
+
+}  // namespace
+
+void add_status_commands(CLI::App& root, Invocation& invocation) {
+  root.add_subcommand("status", "The broker at a glance")->callback([&invocation] {
+    invocation.action = [](const Globals& globals, Interrupts&) { return show_status(globals); };
+  });
+  root.add_subcommand("doctor", "Check disk, limits and settings of the broker; say what to change; exit 1 if a check fails")
+      ->callback([&invocation] { invocation.action = [](const Globals& globals, Interrupts&) { return run_doctor(globals); }; });
+  root.add_subcommand("version", "Version of this program")->callback([&invocation] {
+    invocation.action = [](const Globals& globals, Interrupts&) { return show_version(globals); };
+  });
+}
+
+}  // namespace tidemark::tools
