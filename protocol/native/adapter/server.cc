@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <google/protobuf/stubs/logging.h>
 
 #include "protocol/native/adapter/connection_gate.h"
 #include "protocol/native/adapter/session.h"
@@ -91,6 +92,8 @@ std::size_t Server::connections() const { return impl_->gate->running(); }
 
 Status Server::start() {
   CHECK(!impl_->started);
+  // protobuf writes a line to stderr for every malformed string: any client could fill the disk with it. The client gets a typed error.
+  google::protobuf::SetLogHandler(nullptr);
   Status listening = Error{Errc::invalid_argument, "no address to listen on"};
   for (int attempt = 0; attempt < kFreePortAttempts; ++attempt) {
     impl_->acceptors.clear();
