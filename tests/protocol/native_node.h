@@ -208,15 +208,15 @@ class NativeNode {
   }
 
   void stop() {
-    server_->stop();
     if (!broker_) return;
+    server_->stop();
     std::promise<Status> stopped;
     broker_->stop([&stopped](Result<void> result) { stopped.set_value(std::move(result)); });
     const Status status = stopped.get_future().get();
     EXPECT_TRUE(status) << status.error().to_string();
     server_.reset();
+    runtime_.stop();  // Before the broker goes: tasks of its background work may be under way.
     broker_.reset();
-    runtime_.stop();
   }
 
  private:
