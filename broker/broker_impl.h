@@ -109,7 +109,7 @@ struct Broker::Impl {
   storage::StateRecord broker_record(storage::StateRecordType type) const;
 
   // Recovery's findings.
-  std::unordered_map<PartitionKey, PartitionState> recovered;
+  PartitionStates recovered;
   std::vector<std::shared_ptr<Partition>> restate;  ///< Weak durability: state to be written anew after an unclean stop.
   std::uint64_t starts = 0;
   bool clean_start = false;

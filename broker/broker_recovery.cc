@@ -48,21 +48,7 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
   switch (record.stream.kind) {
     case storage::StreamKind::metadata:
       return metadata.replay(record);
-    case storage::StreamKind::partition: {
-      const std::optional<PartitionKey> key = PartitionKey::from_stream(record.stream);
-      if (!key) return Error{Errc::corrupt_batch, "a partition stream has a bad id"};
-      if (record.type == storage::StateRecordType::deleted) {
-        recovered.erase(*key);
-        return {};
-      }
-      state::PartitionChange change;
-      if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
-        return Error{Errc::corrupt_batch, "a partition's state does not decode"};
-      }
-      if (record.type == storage::StateRecordType::snapshot) recovered[*key] = {};
-      recovered[*key].apply(change);
-      return {};
-    }
+    case storage::StreamKind::partition: return recovered.apply(record);
     case storage::StreamKind::broker: {
       state::BrokerChange change;
       if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
@@ -107,8 +93,7 @@ Status Broker::Impl::open_partitions() {
 Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, std::int32_t partition, bool clean) {
   const PartitionKey key{topic->id, partition};
   const std::string name = topic->name + ":" + std::to_string(partition);
-  PartitionState state;
-  if (const auto known = recovered.find(key); known != recovered.end()) state = std::move(known->second);
+  PartitionState state = recovered.take(key);
   const Timestamp now = runtime.clock().now();
 
   ProducerSessions producers;

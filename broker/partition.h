@@ -10,31 +10,12 @@
 #include "broker/broker.h"
 #include "broker/committer.h"
 #include "broker/memory_budget.h"
+#include "broker/partition_state.h"
 #include "broker/producer_sessions.h"
 #include "broker/space_guard.h"
-#include "broker/state.pb.h"
 #include "broker/tail_cache.h"
 #include "storage/log.h"
 #include "storage/state_log.h"
-
-namespace tidemark::broker {
-
-struct PartitionKey {
-  Uuid topic;
-  std::int32_t partition = 0;
-  bool operator==(const PartitionKey&) const = default;
-  storage::StreamKey stream() const;
-  static std::optional<PartitionKey> from_stream(const storage::StreamKey& stream);
-};
-
-}  // namespace tidemark::broker
-
-template <>
-struct std::hash<tidemark::broker::PartitionKey> {
-  std::size_t operator()(const tidemark::broker::PartitionKey& key) const noexcept {
-    return std::hash<tidemark::Uuid>()(key.topic) * 31 + static_cast<std::size_t>(key.partition);
-  }
-};
 
 namespace tidemark::broker {
 
@@ -65,17 +46,6 @@ struct PartitionServices {
   MemoryBudget& staging;
   const BrokerOptions& options;
   const std::function<void(Error)>& fatal;
-};
-
-/// What the state log knows of a partition.
-struct PartitionState {
-  Offset log_start;
-  std::optional<storage::LogCheckpoint> checkpoint;
-  std::int32_t leader_epoch = 0;
-  Offset reserved_end;
-  std::vector<ProducerSession> producers;
-
-  void apply(const state::PartitionChange& change);
 };
 
 /// One partition: the log, its producers, its waiting readers and writers. Lives on one shard; only that shard calls it.

@@ -75,8 +75,8 @@ def main():
             ledger += acks
             broker.start()
             stored = check(broker, "ledger", ledger)
-            verify = broker.cli("log", "verify", broker.data_dir)
-            print(f"round {number + 1}: {len(acks)} acknowledged, {len(ledger)} in the ledger, {stored} stored; {verify.stdout.strip()[:60]}")
+            broker.cli("log", "verify", broker.data_dir)
+            print(f"round {number + 1}: {len(acks)} acknowledged, {len(ledger)} in the ledger, {stored} stored")
         assert broker.stop() == 0, broker.log_text()
     print(f"{rounds} kills, {len(ledger)} acknowledged records, 0 lost, 0 changed, 0 doubled, 0 reordered")
 

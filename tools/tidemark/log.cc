@@ -19,6 +19,13 @@ void add_log_commands(CLI::App& root, Invocation& invocation) {
     invocation.action = [dumping](const Globals& globals, Interrupts&) { return log_dump(*dumping, globals); };
   });
 
+  CLI::App* const verify = log->add_subcommand("verify", "Read every byte of a data directory and say what is damaged");
+  const auto verified = std::make_shared<std::string>();
+  verify->add_option("directory", *verified)->required();
+  verify->callback([&invocation, verified] {
+    invocation.action = [verified](const Globals& globals, Interrupts&) { return log_verify(*verified, globals); };
+  });
+
   CLI::App* const stat = log->add_subcommand("stat", "Topics, partitions, segments and sizes of a data directory");
   const auto measured = std::make_shared<std::string>();
   stat->add_option("directory", *measured)->required();
