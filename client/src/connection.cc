@@ -132,9 +132,12 @@ void Connection::connect(Done<void> done) {
 
 void Connection::start_locked() {
   if (std::exchange(started_, true)) return;
-  asio::co_spawn(strand_, run(shared_from_this()), [self = shared_from_this()](const std::exception_ptr& failure) {
-    // Nothing in run() throws but exhausted memory; without its connection the client is finished.
-    if (failure) self->shutdown();
+  // Posted, because spawning may run the beginning inside the call, and the lock is held.
+  asio::post(strand_, [self = shared_from_this()] {
+    asio::co_spawn(self->strand_, run(self), [self](const std::exception_ptr& failure) {
+      // Nothing in run() throws but exhausted memory; without its connection the client is finished.
+      if (failure) self->shutdown();
+    });
   });
 }
 
