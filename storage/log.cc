@@ -241,7 +241,7 @@ ReadPlan Log::plan_read(Offset from, Offset limit, std::size_t bytes_max) const 
 
 TimestampPlan Log::plan_timestamp(std::int64_t time_ms, Offset limit) const {
   CHECK(limit <= flushed_offset_);
-  TimestampPlan plan{.segments = {}, .time_ms = time_ms, .log_start = log_start_, .limit = limit, .known_damage = damage_};
+  TimestampPlan plan{.segments = {}, .time_ms = time_ms, .log_start = log_start_, .limit = limit};
   if (segments_.empty()) return plan;
   for (std::size_t i = segment_at(log_start_); i < segments_.size() && segments_[i]->base < limit; ++i) {
     const Segment& segment = *segments_[i];

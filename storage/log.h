@@ -163,7 +163,6 @@ struct TimestampPlan {
     Offset offset;
     std::int64_t timestamp_ms = -1;
   };
-  std::vector<Damage> known_damage;
   /// Blocking: the first record at or above the log start and below the limit with timestamp >= time; nullopt if there is none.
   /// Errors as ReadPlan; quarantined when damage lies where the record may have been.
   Result<std::optional<Found>> execute(FileCache& files);

@@ -1,220 +1,413 @@
+#include "storage/log_recovery.h"
+
 #include <algorithm>
-#include <array>
 #include <utility>
 
+#include "storage/base/crc32c.h"
 #include "storage/base/log.h"
-#include "storage/log.h"
-#include "storage/segment.h"
-#include "storage/segment_scan.h"
 #include "storage/torn_tail.h"
 
 namespace tidemark::storage {
+namespace {
 
-/// Opens a log: what is there, what a crash left of it, and what is damaged.
-class LogRecovery {
- public:
-  LogRecovery(Log& log, LogHints hints, Timestamp now, const Log::OnBatch& on_batch, RecoveryReport& report)
-      : log_(log), disk_(log.files_.file_system()), hints_(hints), now_(now), on_batch_(on_batch), report_(report) {}
+bool is_leftover(std::string_view name) { return name.ends_with(".deleted") || name.ends_with(".tmp"); }
 
-  Status run();
-
- private:
-  Result<std::vector<Offset>> find_segments();
-  Status scan(std::size_t number);
-  Status cut(Segment& segment, File& file, FilePosition at, std::uint64_t file_bytes);
-  void damaged(Damage damage) { report_.damage.push_back(std::move(damage)); }
-
-  Log& log_;
-  FileSystem& disk_;
-  const LogHints hints_;
-  const Timestamp now_;
-  const Log::OnBatch& on_batch_;
-  RecoveryReport& report_;
-};
-
-Result<std::vector<Offset>> LogRecovery::find_segments() {
-  std::vector<Offset> bases;
-  const Result<bool> exists = disk_.exists(log_.directory_);
-  if (!exists) return exists.error();
-  if (!*exists) return bases;
-  const Result<std::vector<DirectoryEntry>> entries = disk_.list(log_.directory_);
-  if (!entries) return entries.error();
-  for (const DirectoryEntry& entry : *entries) {
-    if (entry.name.ends_with(".deleted") || entry.name.ends_with(".tmp")) {
-      if (const Status removed = disk_.remove(log_.directory_ + "/" + entry.name); !removed) return removed.error();
-    } else if (const std::optional<Offset> base = parse_segment_file_name(entry.name, ".log")) {
-      bases.push_back(*base);
-    }
-  }
-  std::ranges::sort(bases);
-  return bases;
+bool all_zero(ByteView bytes) {
+  return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-Status LogRecovery::run() {
-  Result<std::vector<Offset>> bases = find_segments();
-  if (!bases) return bases.error();
+}  // namespace
 
-  // Below the log start: the crash came between the durable trim and the removal of files.
-  std::size_t keep = 0;
-  while (keep + 1 < bases->size() && (*bases)[keep + 1] <= hints_.log_start) ++keep;
-  if (bases->size() == 1 || keep + 1 == bases->size()) {
-    // The newest segment goes, too, when it is known to end below the log start; scanning tells.
-  }
-  RemovePlan leftovers{.segments = {}, .directory = log_.directory_};
-  for (std::size_t i = 0; i < keep; ++i) leftovers.segments.push_back(std::make_shared<Segment>(log_.directory_, (*bases)[i]));
-  if (!leftovers.segments.empty()) {
-    if (Status removed = leftovers.execute(log_.files_); !removed) return removed;
-    bases->erase(bases->begin(), bases->begin() + static_cast<std::ptrdiff_t>(keep));
-  }
+LogRecovery::LogRecovery(FileCache& files, std::string directory, LogConfig config, LogHints hints, Timestamp now,
+                         const Log::OnBatch& on_batch, RecoveryReport& report)
+    : files_(files),
+      file_system_(files.file_system()),
+      directory_(std::move(directory)),
+      hints_(hints),
+      now_(now),
+      on_batch_(on_batch),
+      report_(report),
+      log_(new Log(files, directory_, config)),
+      end_(hints.log_start) {}
 
-  log_.log_start_ = hints_.log_start;
-  log_.end_offset_ = log_.flushed_offset_ = hints_.log_start;
-  if (bases->empty()) {
-    if (hints_.checkpoint && hints_.checkpoint->offset > hints_.log_start) {
-      // Everything the checkpoint speaks of is gone.
-      damaged({segment_file_name(hints_.checkpoint->segment_base, ".log"), {}, hints_.log_start, hints_.checkpoint->offset, "missing"});
-      log_.end_offset_ = log_.flushed_offset_ = hints_.checkpoint->offset;
-      merge_damage(log_.damage_, report_.damage);
-    }
-    return {};
+Result<std::unique_ptr<Log>> LogRecovery::run() {
+  if (const Status listed = list_segments(); !listed) return listed.error();
+  if (const Status removed = remove_trimmed(); !removed) return removed.error();
+  if (!found_.empty() && found_.front().base > hints_.log_start && found_.front().bytes > 0) {
+    add_damage({segment_file_name(hints_.log_start, ".log"), {}, hints_.log_start, found_.front().base, "missing"});
   }
-  for (std::size_t i = 0; i < bases->size(); ++i) {
-    auto segment = std::make_shared<Segment>(log_.directory_, (*bases)[i]);
-    segment->opened_at = now_;
-    log_.segments_.push_back(std::move(segment));
-  }
-  if (log_.segments_.front()->base > hints_.log_start) {
-    damaged({segment_file_name(hints_.log_start, ".log"), {}, hints_.log_start, log_.segments_.front()->base, "missing"});
-  }
-  const LogCheckpoint checkpoint =
-      hints_.checkpoint.value_or(LogCheckpoint{log_.segments_.front()->base, {}, log_.segments_.front()->base, 0});
-  log_.leader_epoch_ = checkpoint.leader_epoch;
-  for (std::size_t i = 0; i < log_.segments_.size(); ++i) {
-    Segment& segment = *log_.segments_[i];
-    const bool last = i + 1 == log_.segments_.size();
-    if (!last && (segment.base < checkpoint.segment_base)) {
-      const Result<std::uint64_t> size = disk_.file_size(segment.log_path());
-      if (!size) return size.error();
-      segment.staged_end = segment.flushed_end = log_.segments_[i + 1]->base;
-      segment.staged_bytes = segment.flushed_bytes = *size;
-      segment.ended = segment.sealed = true;
+  log_->leader_epoch_ = hints_.checkpoint ? hints_.checkpoint->leader_epoch : 0;
+
+  std::size_t with_data = found_.size();  // Segments up to the last that holds a byte.
+  while (with_data > 0 && found_[with_data - 1].bytes == 0) --with_data;
+  const std::size_t examined = std::min(first_examined(), with_data > 0 ? with_data - 1 : 0);
+  for (std::size_t i = 0; i < with_data; ++i) {
+    if (i < examined) {
+      trust(i);
       continue;
     }
-    if (Status scanned = scan(i); !scanned) return scanned;
+    if (i > 0) check_joint(end_, found_[i]);
+    if (const Status done = examine(i, i + 1 == with_data); !done) return done.error();
   }
-  const Segment& active = *log_.segments_.back();
-  log_.end_offset_ = log_.flushed_offset_ = std::max(active.flushed_end, hints_.log_start);
-  if (hints_.checkpoint && log_.end_offset_ < hints_.checkpoint->offset) {
-    damaged({active.file_name(), {active.flushed_bytes}, log_.end_offset_, hints_.checkpoint->offset, "length"});
-    log_.end_offset_ = log_.flushed_offset_ = hints_.checkpoint->offset;
+  check_promised_end();
+  if (const Status settled = settle_empty_segments(with_data); !settled) return settled.error();
+  if (names_unsynced_) {
+    if (const Status synced = file_system_.sync_directory(directory_); !synced) return synced.error();
+    if (const Status synced = file_system_.sync_directory(parent_directory(directory_)); !synced) return synced.error();
   }
-  if (active.flushed_end < log_.end_offset_) {
-    // The next batch does not follow what is in this file.
-    log_.segments_.back()->ended = true;
-    log_.segments_.back()->staged_end = log_.segments_.back()->flushed_end;
-    log_.freeze_if_done(*log_.segments_.back());
+
+  log_->log_start_ = hints_.log_start;
+  if (end_ < hints_.log_start) {  // What was lost had been trimmed anyway.
+    end_ = hints_.log_start;
+    if (!log_->segments_.empty()) log_->segments_.back()->ended = true;
   }
-  std::erase_if(report_.damage, [&](const Damage& damage) { return damage.to <= hints_.log_start || damage.from >= damage.to; });
-  merge_damage(log_.damage_, report_.damage);
-  for (const Damage& damage : report_.damage) {
-    if (!log_.segments_.back()->ended && damage.to > log_.segments_.back()->base && damage.file == log_.segments_.back()->file_name()) {
-      log_.append_error_ = Error{Errc::quarantined, "appends stopped: " + log_.directory_ + "/" + damage.to_string()};
+  log_->end_offset_ = log_->flushed_offset_ = end_;
+  for (const auto& segment : log_->segments_) log_->freeze_if_done(*segment);
+  log_->damage_ = report_.damage;
+  log_->check_invariants();
+  return std::move(log_);
+}
+
+Status LogRecovery::list_segments() {
+  const Result<std::vector<DirectoryEntry>> entries = file_system_.list(directory_);
+  if (!entries && entries.error().code == Errc::not_found) return {};
+  if (!entries) return entries.error();
+  std::vector<Offset> seals;
+  for (const DirectoryEntry& entry : *entries) {
+    if (entry.is_directory) continue;
+    const std::string path = directory_ + "/" + entry.name;
+    if (is_leftover(entry.name)) {
+      if (const Status removed = file_system_.remove(path); !removed) return removed;
+    } else if (const std::optional<Offset> base = parse_segment_file_name(entry.name, ".log")) {
+      const Result<std::uint64_t> bytes = file_system_.file_size(path);
+      if (!bytes) return bytes.error();
+      found_.push_back({*base, *bytes, false});
+    } else if (const std::optional<Offset> sealed = parse_segment_file_name(entry.name, ".seal")) {
+      seals.push_back(*sealed);
     }
   }
+  std::ranges::sort(found_, {}, &Found::base);
+  std::ranges::sort(seals);
+  for (Found& segment : found_) segment.has_seal = std::ranges::binary_search(seals, segment.base);
   return {};
 }
 
-Status LogRecovery::scan(std::size_t number) {
-  Segment& segment = *log_.segments_[number];
-  const bool last = number + 1 == log_.segments_.size();
-  const Result<std::unique_ptr<File>> file = disk_.open(segment.log_path(), OpenMode::read_write);
-  if (!file) return file.error();
-  const Result<std::uint64_t> file_bytes = (*file)->size();
-  if (!file_bytes) return file_bytes.error();
-  const bool is_checkpoint = hints_.checkpoint && hints_.checkpoint->segment_base == segment.base;
+Status LogRecovery::remove_trimmed() {
+  std::size_t trimmed = 0;
+  while (trimmed + 1 < found_.size() && found_[trimmed + 1].base <= hints_.log_start) ++trimmed;
+  if (trimmed == 0) return {};
+  for (std::size_t i = 0; i < trimmed; ++i) {
+    for (const std::string_view suffix : {".idx", ".seal", ".log"}) {
+      const Status removed = file_system_.remove(directory_ + "/" + segment_file_name(found_[i].base, suffix));
+      if (!removed && removed.error().code != Errc::not_found) return removed;
+    }
+  }
+  found_.erase(found_.begin(), found_.begin() + static_cast<std::ptrdiff_t>(trimmed));
+  return file_system_.sync_directory(directory_);
+}
 
-  Result<ByteVector> index_bytes = ByteVector();
-  if (const Result<bool> there = disk_.exists(segment.index_path()); there && *there) {
-    index_bytes = read_file(disk_, segment.index_path(), kSealFileBytesMax);
-    if (!index_bytes) index_bytes = ByteVector();
+std::size_t LogRecovery::first_examined() const {
+  if (!hints_.checkpoint) return 0;
+  const auto first = std::ranges::lower_bound(found_, hints_.checkpoint->segment_base, {}, &Found::base);
+  return static_cast<std::size_t>(first - found_.begin());
+}
+
+FilePosition LogRecovery::checked_until(Offset base) const {
+  if (!hints_.checkpoint || base > hints_.checkpoint->segment_base) return {};
+  if (base == hints_.checkpoint->segment_base) return hints_.checkpoint->position;
+  return {UINT64_MAX};
+}
+
+Offset LogRecovery::end_of(std::size_t i) const { return i + 1 < found_.size() ? found_[i + 1].base : end_; }
+
+std::shared_ptr<Segment> LogRecovery::make_segment(Offset base) const {
+  auto segment = std::make_shared<Segment>(directory_, base);
+  segment->opened_at = now_;
+  return segment;
+}
+
+void LogRecovery::trust(std::size_t i) {
+  const Found& found = found_[i];
+  const std::shared_ptr<Segment> segment = make_segment(found.base);
+  segment->ended = true;
+  segment->sealed = found.has_seal;
+  segment->staged_bytes = segment->flushed_bytes = found.bytes;
+  segment->staged_end = segment->flushed_end = end_ = end_of(i);
+  log_->segments_.push_back(segment);
+}
+
+void LogRecovery::add_damage(Damage damage) {
+  damage.from = std::max(damage.from, hints_.log_start);
+  if (damage.from < damage.to) merge_damage(report_.damage, {damage});
+}
+
+void LogRecovery::check_joint(Offset previous_end, const Found& found) {
+  if (found.base > previous_end) add_damage({segment_file_name(previous_end, ".log"), {}, previous_end, found.base, "missing"});
+  if (found.base < previous_end) add_damage({segment_file_name(found.base, ".log"), {}, found.base, previous_end, "overlap"});
+}
+
+Status LogRecovery::examine(std::size_t i, bool last_with_data) {
+  const Found& found = found_[i];
+  const std::shared_ptr<Segment> segment = make_segment(found.base);
+  log_->segments_.push_back(segment);
+  end_ = found.base;
+  if (found.has_seal) {
+    Result<ByteVector> bytes = read_file(file_system_, segment->seal_path(), kSealFileBytesMax);
+    const Result<Seal> seal = bytes ? decode_seal(*bytes, found.base) : Result<Seal>(bytes.error());
+    const bool fits = seal && (last_with_data || seal->end <= found_[i + 1].base);
+    if (fits) return examine_sealed(i, segment, *seal);
+    log_warn(segment->seal_path() +
+             " is not used and will be written again: " + (seal ? "it overlaps the next segment" : seal.error().to_string()));
   }
-  const SegmentIndex stored = decode_index(*index_bytes, segment.base);
-  const FilePosition from = is_checkpoint ? hints_.checkpoint->position : FilePosition{0};
-  // The index covers what the checkpoint vouches for, or everything is read.
-  SegmentIndex index;
-  FilePosition covered;
-  for (const IndexEntry& entry : stored.entries) {
-    if (entry.position.value + entry.bytes > from.value) break;
-    index.entries.push_back(entry);
-    covered = entry.end();
+  return examine_unsealed(i, segment, last_with_data);
+}
+
+Result<ScanOutcome> LogRecovery::scan(Segment& segment, ScanOptions options, SegmentIndex& index) {
+  const Result<std::shared_ptr<File>> file = files_.open(segment.log_path());
+  if (!file) return file.error();
+  (*file)->drop_cache();  // After a failed flush the cache may hold what the disk does not.
+  const Offset producers_known_until = hints_.checkpoint ? hints_.checkpoint->offset : Offset{0};
+  report_.scanned_bytes += options.file_bytes - std::min(options.file_bytes, options.from.value);
+  Result<ScanOutcome> outcome = scan_segment(**file, options, index, [&](const BatchHeader& header) {
+    if (on_batch_ && header.base_offset >= producers_known_until) on_batch_(header);
+  });
+  if (!outcome) return outcome;
+  log_->leader_epoch_ = std::max(log_->leader_epoch_, outcome->leader_epoch);
+  for (const Damage& damage : outcome->damage) add_damage(damage);
+  return outcome;
+}
+
+Status LogRecovery::examine_sealed(std::size_t i, const std::shared_ptr<Segment>& segment, const Seal& seal) {
+  // The seal was written after the last flush: nothing in here can be torn. Only the producers may need its batches.
+  const FilePosition checked = checked_until(segment->base);
+  segment->ended = segment->sealed = true;
+  segment->staged_bytes = segment->flushed_bytes = std::min(found_[i].bytes, seal.log_bytes);
+  segment->staged_end = segment->flushed_end = end_ = seal.end;
+  segment->first_append_ms = seal.first_append.time_since_epoch().count();
+  segment->last_append_ms = seal.last_append.time_since_epoch().count();
+  segment->max_timestamp_ms = seal.max_timestamp_ms;
+  names_unsynced_ = true;  // The seal may be younger than the last flush of the directory.
+  if (found_[i].bytes < seal.log_bytes) {
+    if (const Status judged = judge_short_file(*segment, seal, found_[i].bytes); !judged) return judged;
   }
-  const bool trusted = is_checkpoint && covered == from;
-  if (!trusted) {
-    index = {};
-    if (from.value > 0) ++report_.indexes_rebuilt;
+  if (checked.value >= seal.log_bytes || checked.value >= found_[i].bytes) return {};
+  const bool from_checkpoint = checked.value > 0;
+  SegmentIndex scratch;
+  if (from_checkpoint)
+    scratch.entries.push_back({.first_offset = segment->base,
+                               .position = {},
+                               .append_time = {},
+                               .first_id = {},
+                               .bytes = static_cast<std::uint32_t>(checked.value)});
+  const Result<ScanOutcome> outcome = scan(*segment,
+                                           {.base = segment->base,
+                                            .from = checked,
+                                            .chain = {from_checkpoint ? hints_.checkpoint->offset : segment->base, INT32_MIN, seal.cleaned},
+                                            .file_bytes = segment->flushed_bytes,
+                                            .torn_from = std::nullopt,
+                                            .landmarks = {},
+                                            .now = now_,
+                                            .segment_end = seal.end,
+                                            .file_name = segment->file_name()},
+                                           scratch);
+  return outcome ? Status() : Status(outcome.error());
+}
+
+Status LogRecovery::judge_short_file(const Segment& segment, const Seal& seal, std::uint64_t file_bytes) {
+  std::size_t cut = 0;  // The first interval that is not all there.
+  while (seal.intervals[cut].position.value + seal.interval_bytes(cut) <= file_bytes) ++cut;
+  const SealInterval& interval = seal.intervals[cut];
+  const Result<std::shared_ptr<File>> file = files_.open(segment.log_path());
+  if (!file) return file.error();
+  ByteVector bytes(file_bytes - std::min(file_bytes, interval.position.value));
+  const Result<std::size_t> got = (*file)->read(interval.position, bytes);
+  if (!got) return got.error();
+  const IndexEntry entry{.first_offset = interval.first_offset,
+                         .position = interval.position,
+                         .append_time = {},
+                         .first_id = {},
+                         .bytes = static_cast<std::uint32_t>(seal.interval_bytes(cut))};
+  IntervalFindings findings =
+      inspect_interval(ByteView(bytes).first(*got), entry, seal.interval_end(cut), seal.cleaned, segment.file_name());
+  if (findings.damage.empty()) findings.damage.push_back({segment.file_name(), {file_bytes}, seal.interval_end(cut), seal.end, "length"});
+  findings.damage.back().to = seal.end;
+  for (Damage& damage : findings.damage) add_damage(std::move(damage));
+  return {};
+}
+
+Result<bool> LogRecovery::last_interval_matches(const Segment& segment) {
+  if (segment.index.entries.empty()) return segment.flushed_bytes == 0;
+  const IndexEntry& last = segment.index.entries.back();
+  const Result<std::shared_ptr<File>> file = files_.open(segment.log_path());
+  if (!file) return file.error();
+  ByteVector bytes(last.bytes);
+  const Result<std::size_t> got = (*file)->read(last.position, bytes);
+  if (!got) return got.error();
+  return *got == bytes.size() && crc32c(bytes) == last.interval_crc;
+}
+
+Status LogRecovery::examine_unsealed(std::size_t i, const std::shared_ptr<Segment>& segment, bool last_with_data) {
+  const std::uint64_t file_bytes = found_[i].bytes;
+  const FilePosition checked = checked_until(segment->base);
+  const std::uint64_t trusted = std::min(checked.value, file_bytes);
+
+  // The leading index entries whose intervals lie wholly in the checked part; the rest only as landmarks.
+  const Result<bool> has_index = file_system_.exists(segment->index_path());
+  if (!has_index) return has_index.error();
+  SegmentIndex stored;
+  if (*has_index) {
+    const Result<ByteVector> bytes = read_file(file_system_, segment->index_path(), kSealFileBytesMax);
+    if (bytes) stored = decode_index(*bytes, segment->base);
+    if (!bytes) log_warn(segment->index_path() + " is rebuilt: " + bytes.error().to_string());
   }
-  if (!hints_.clean) (*file)->drop_cache();
-  ScanOptions options{.base = segment.base,
-                      .from = trusted ? from : FilePosition{0},
-                      .chain = {trusted ? hints_.checkpoint->offset : segment.base, trusted ? hints_.checkpoint->leader_epoch : 0, false},
-                      .file_bytes = *file_bytes,
+  SegmentIndex& index = segment->index;
+  ScanOptions options{.base = segment->base,
+                      .from = {},
+                      .chain = {segment->base, INT32_MIN, false},
+                      .file_bytes = file_bytes,
                       .torn_from = std::nullopt,
                       .landmarks = stored.entries,
                       .now = now_,
-                      .segment_end = std::nullopt,
-                      .file_name = segment.file_name()};
-  const bool newer = !hints_.checkpoint || segment.base > hints_.checkpoint->segment_base;
-  if (last && !hints_.clean) options.torn_from = is_checkpoint ? from : newer ? FilePosition{0} : FilePosition{*file_bytes};
-  if (!last) options.segment_end = log_.segments_[number + 1]->base;
-  const Result<ScanOutcome> scanned = scan_segment(**file, options, index, on_batch_);
-  if (!scanned) return scanned.error();
-  report_.scanned_bytes += scanned->end.value - std::min(scanned->end.value, options.from.value);
-  if (scanned->torn_at && *file_bytes > scanned->torn_at->value) {
-    if (Status cut_off = cut(segment, **file, *scanned->torn_at, *file_bytes); !cut_off) return cut_off;
+                      .segment_end = last_with_data ? std::nullopt : std::optional(found_[i + 1].base),
+                      .file_name = segment->file_name()};
+  for (const IndexEntry& entry : stored.entries) {
+    if (entry.end().value > trusted) break;
+    index.entries.push_back(entry);
   }
-  for (const Damage& damage : scanned->damage) damaged(damage);
-  if (!hints_.clean) {
-    if (Status synced = (*file)->sync(); !synced) return synced;
-    if (Status synced = disk_.sync_directory(log_.directory_); !synced) return synced;
+  if (hints_.checkpoint && checked == hints_.checkpoint->position && segment->base == hints_.checkpoint->segment_base &&
+      index.covered() == checked) {
+    options.from = checked;
+    options.chain.expected = hints_.checkpoint->offset;
+    options.chain.leader_epoch = hints_.checkpoint->leader_epoch;
+  } else if (!index.entries.empty()) {
+    // Only the checkpoint knows which offset follows; without it the last interval is read again.
+    options.from = index.entries.back().position;
+    options.chain.expected = index.entries.back().first_offset;
+    index.entries.pop_back();
   }
-  log_.leader_epoch_ = std::max(log_.leader_epoch_, scanned->leader_epoch);
-  segment.index = std::move(index);
-  segment.indexed = 0;
-  segment.flushed_bytes = segment.staged_bytes = segment.reserved_bytes = scanned->end.value;
-  segment.flushed_end = segment.staged_end = last ? scanned->end_offset : log_.segments_[number + 1]->base;
-  if (!segment.index.entries.empty()) {
-    const auto ms = [](Timestamp time) { return time.time_since_epoch().count(); };
-    segment.first_append_ms = ms(segment.index.entries.front().append_time);
-    segment.last_append_ms = ms(segment.index.entries.back().append_time);
-    segment.max_timestamp_ms = segment.index.entries.back().max_timestamp_ms;
-  }
-  log_.bytes_since_checkpoint_ += segment.flushed_bytes - std::min(segment.flushed_bytes, from.value);
-  if (!last) {
-    segment.ended = true;
-    if (scanned->end_offset < segment.flushed_end && scanned->damage.empty()) {
-      damaged({segment.file_name(), scanned->end, scanned->end_offset, segment.flushed_end, "length"});
+  if (trusted > index.covered().value && trusted - index.covered().value > kGroupBytesMax)
+    ++report_.indexes_rebuilt;
+  else if (trusted > 0 && stored.entries.empty())
+    ++report_.indexes_rebuilt;
+  segment->indexed = index.entries.empty() ? 0 : index.entries.size() - 1;
+  if (last_with_data && checked.value <= file_bytes) options.torn_from = checked;
+
+  bool scans = options.from.value < file_bytes;
+  if (!scans && hints_.clean) {
+    segment->flushed_bytes = file_bytes;
+    const Result<bool> matches = last_interval_matches(*segment);
+    if (!matches) return matches.error();
+    if (!*matches) {
+      options.from = index.entries.back().position;
+      options.chain = {index.entries.back().first_offset, INT32_MIN, false};
+      index.entries.pop_back();
+      segment->indexed = index.entries.empty() ? 0 : index.entries.size() - 1;
+      scans = true;
     }
-    log_.freeze_if_done(segment);
+  }
+  ScanOutcome outcome;
+  outcome.end = options.from;
+  outcome.end_offset = options.chain.expected;
+  if (scans) {
+    Result<ScanOutcome> scanned = scan(*segment, options, index);
+    if (!scanned) return scanned.error();
+    outcome = std::move(*scanned);
+  }
+  if (outcome.torn_at) {
+    if (const Status cut = cut_torn_tail(*segment, *outcome.torn_at, file_bytes); !cut) return cut;
+  }
+  if (file_bytes > trusted || outcome.torn_at) {
+    if (const Status synced = sync(*segment); !synced) return synced;
+  }
+  segment->staged_bytes = segment->flushed_bytes = outcome.end.value;
+  segment->staged_end = segment->flushed_end = end_ = outcome.end_offset;
+  segment->reserved_bytes = segment->flushed_bytes;
+  segment->ended = !last_with_data || outcome.rest_lost;
+  if (!index.entries.empty()) {
+    segment->first_append_ms = index.entries.front().append_time.time_since_epoch().count();
+    segment->last_append_ms = index.entries.back().append_time.time_since_epoch().count();
+    segment->max_timestamp_ms = index.entries.back().max_timestamp_ms;
+  }
+  log_->bytes_since_checkpoint_ += segment->flushed_bytes - std::min(trusted, segment->flushed_bytes);
+  if (!last_with_data) return {};
+
+  const bool damaged_below = std::ranges::any_of(outcome.damage, [&](const Damage& damage) { return damage.position < checked; });
+  if (damaged_below || outcome.rest_lost) {
+    log_->append_error_ = Error{Errc::quarantined, "appends stopped: " + directory_ + "/" + outcome.damage.back().to_string()};
   }
   return {};
 }
 
-Status LogRecovery::cut(Segment& segment, File& file, FilePosition at, std::uint64_t file_bytes) {
-  ByteVector bytes(file_bytes - at.value);
-  const Result<std::size_t> got = file.read(at, bytes);
+Status LogRecovery::cut_torn_tail(Segment& segment, FilePosition at, std::uint64_t file_bytes) {
+  const Result<std::shared_ptr<File>> file = files_.open(segment.log_path());
+  if (!file) return file.error();
+  ByteVector tail(file_bytes - at.value);
+  const Result<std::size_t> got = (*file)->read(at, tail);
   if (!got) return got.error();
-  bytes.resize(*got);
-  const Result<std::string> kept = set_torn_tail_aside(disk_, segment.log_path(), at, bytes);
-  if (!kept) return kept.error();
-  report_.torn = TornTail{segment.file_name(), at, bytes.size(), *kept};
-  return file.truncate(at.value);
+  tail.resize(*got);
+  TornTail torn{.file = segment.file_name(), .position = at, .bytes = file_bytes - at.value, .kept = {}};
+  if (!all_zero(tail)) {
+    Result<std::string> kept = set_torn_tail_aside(file_system_, segment.log_path(), at, tail);
+    // A full disk must not keep the log from opening: nothing in the tail was ever acknowledged.
+    if (!kept && kept.error().code != Errc::disk_full) return kept.error();
+    if (!kept) log_warn("torn tail of " + segment.log_path() + " is not kept: " + kept.error().to_string());
+    if (kept) torn.kept = std::move(*kept);
+  }
+  report_.torn = std::move(torn);
+  return (*file)->truncate(at.value);
+}
+
+Status LogRecovery::sync(const Segment& segment) {
+  names_unsynced_ = true;
+  const Result<std::shared_ptr<File>> file = files_.open(segment.log_path());
+  return file ? (*file)->sync() : Status(file.error());
+}
+
+void LogRecovery::check_promised_end() {
+  if (!hints_.checkpoint || end_ >= hints_.checkpoint->offset) return;
+  const Offset promised = hints_.checkpoint->offset;
+  const bool has_segment = !log_->segments_.empty();
+  const std::string file = has_segment ? log_->segments_.back()->file_name() : segment_file_name(hints_.checkpoint->segment_base, ".log");
+  const FilePosition position{has_segment ? log_->segments_.back()->flushed_bytes : 0};
+  const bool same_segment = has_segment && log_->segments_.back()->base == hints_.checkpoint->segment_base;
+  add_damage({file, position, end_, promised, same_segment ? "length" : "missing"});
+  end_ = promised;
+  if (!has_segment || promised <= hints_.log_start) return;
+  log_->segments_.back()->ended = true;
+  log_->append_error_ = Error{Errc::quarantined, "appends stopped: " + directory_ + "/" + report_.damage.back().to_string()};
+}
+
+Status LogRecovery::settle_empty_segments(std::size_t first_empty) {
+  if (first_empty == found_.size()) return {};
+  bool removed_any = false;
+  bool kept = false;
+  for (std::size_t i = first_empty; i < found_.size(); ++i) {
+    // Without a byte anywhere else and no checkpoint, an empty segment is the only witness of how far the log had come.
+    const bool only_witness =
+        log_->segments_.empty() && !hints_.checkpoint && i + 1 == found_.size() && found_[i].base > end_ && i == first_empty;
+    if (only_witness) {
+      add_damage({segment_file_name(end_, ".log"), {}, end_, found_[i].base, "missing"});
+      end_ = found_[i].base;
+    }
+    if (!kept && found_[i].base == end_ && !log_->append_error_) {
+      const std::shared_ptr<Segment> segment = make_segment(found_[i].base);
+      if (!log_->segments_.empty()) log_->segments_.back()->ended = true;
+      log_->segments_.push_back(segment);
+      if (const Status synced = sync(*segment); !synced) return synced;
+      kept = true;
+      continue;
+    }
+    // Made for a group that never became durable.
+    files_.forget(directory_ + "/" + segment_file_name(found_[i].base, ".log"));
+    if (const Status removed = file_system_.remove(directory_ + "/" + segment_file_name(found_[i].base, ".log")); !removed) return removed;
+    removed_any = true;
+  }
+  return removed_any ? file_system_.sync_directory(directory_) : Status();
 }
 
 Result<std::unique_ptr<Log>> Log::open(FileCache& files, std::string directory, LogConfig config, LogHints hints, Timestamp now,
                                        const OnBatch& on_batch, RecoveryReport& report) {
-  std::unique_ptr<Log> log(new Log(files, std::move(directory), config));
-  if (Status recovered = LogRecovery(*log, hints, now, on_batch, report).run(); !recovered) return recovered.error();
-  return log;
+  return LogRecovery(files, std::move(directory), config, hints, now, on_batch, report).run();
 }
 
 }  // namespace tidemark::storage

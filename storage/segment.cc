@@ -175,11 +175,9 @@ Result<LoadedIndex> load_from_files(const Segment& segment, FileCache& files, bo
   }
   if (!seal_bytes->empty())
     log_warn(segment.seal_path() + " is not used: " + (decoded ? "it overlaps the next segment" : decoded.error().detail));
-  if (stored.covered().value == *file_bytes) {
-    return LoadedIndex{.index = std::move(stored), .log_bytes = *file_bytes, .end = segment.flushed_end, .damage = {}};
-  }
-  rebuilt = true;
-  return index_from_log(**file, segment, std::move(stored), *file_bytes);
+  Result<LoadedIndex> loaded = index_from_log(**file, segment, stored, *file_bytes);
+  rebuilt = loaded && !(loaded->index == stored);
+  return loaded;
 }
 
 /// Pre: `loading` is held.
