@@ -48,7 +48,8 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
   switch (record.stream.kind) {
     case storage::StreamKind::metadata:
       return metadata.replay(record);
-    case storage::StreamKind::partition: return recovered.apply(record);
+    case storage::StreamKind::partition:
+      return recovered.apply(record);
     case storage::StreamKind::broker: {
       state::BrokerChange change;
       if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {

@@ -1,14 +1,14 @@
 // A program of somebody else's: another compiler, the installed package and nothing of the source tree.
-#include <tidemark/client.h>
+#include <exception>
+#include <iostream>
+#include <string>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
-#include <exception>
-#include <iostream>
-#include <string>
+#include <tidemark/client.h>
 
 namespace {
 
