@@ -372,8 +372,9 @@ void LogRecovery::check_promised_end() {
   const bool same_segment = has_segment && log_->segments_.back()->base == hints_.checkpoint->segment_base;
   add_damage({file, position, end_, promised, same_segment ? "length" : "missing"});
   end_ = promised;
-  if (!has_segment || promised <= hints_.log_start) return;
-  log_->segments_.back()->ended = true;
+  if (!has_segment) return;
+  log_->segments_.back()->ended = true;  // The next batch does not follow what is in this file.
+  if (promised <= hints_.log_start) return;
   log_->append_error_ = Error{Errc::quarantined, "appends stopped: " + directory_ + "/" + report_.damage.back().to_string()};
 }
 
