@@ -109,11 +109,22 @@ void Broker::Impl::schedule_retention(ShardState& shard) {
 }
 
 void Broker::Impl::schedule_space_watch() {
-  shards[kMetadataShard]->shard.run_after(kSpaceInterval, [this] {
-    if (stopping) return;
-    runtime.disk_pool().post([this] { space.look(); });
-    schedule_space_watch();
+  space_timer = shards[kMetadataShard]->shard.run_after(kSpaceInterval, [this] {
+    space_timer.reset();
+    begin_work();
+    runtime.disk_pool().post([this] {
+      space.look();
+      on_shard(kMetadataShard, [this] {
+        if (!stopping) schedule_space_watch();
+        end_work();
+      });
+    });
   });
+}
+
+void Broker::Impl::end_work() {
+  CHECK(under_way > 0);
+  if (--under_way == 0 && idle) std::exchange(idle, {})();
 }
 
 /// Streams whose live records hold up the state log's oldest file: their owners restate them at its end.
@@ -175,7 +186,8 @@ Done<T> answer_on(Shard& shard, Done<T> done) {
 void Broker::create_topic(const RequestContext&, TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard, [impl = impl_.get(), spec = std::move(spec), answer = std::move(answer)]() mutable {
-    impl->create(std::move(spec), std::move(answer));
+    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    impl->create(std::move(spec), impl->tracked(std::move(answer)));
   });
 }
 
@@ -183,21 +195,24 @@ void Broker::alter_topic(const RequestContext&, std::string name, ConfigMap chan
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard,
                   [impl = impl_.get(), name = std::move(name), changes = std::move(changes), answer = std::move(answer)]() mutable {
-                    impl->alter(std::move(name), std::move(changes), std::move(answer));
+                    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+                    impl->alter(std::move(name), std::move(changes), impl->tracked(std::move(answer)));
                   });
 }
 
 void Broker::add_partitions(const RequestContext&, std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done) {
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), total, answer = std::move(answer)]() mutable {
-    impl->grow(std::move(name), total, std::move(answer));
+    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    impl->grow(std::move(name), total, impl->tracked(std::move(answer)));
   });
 }
 
 void Broker::delete_topic(const RequestContext&, std::string name, Done<void> done) {
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), answer = std::move(answer)]() mutable {
-    impl->remove(std::move(name), std::move(answer));
+    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    impl->remove(std::move(name), impl->tracked(std::move(answer)));
   });
 }
 
@@ -318,7 +333,13 @@ void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
 void Broker::stop(Done<void> done) {
   Impl* const impl = impl_.get();
   impl->stopping = true;
-  impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); });
+  impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable {
+    if (impl->space_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->space_timer, std::nullopt));
+    // Changes to topics first: they make and close partitions.
+    impl->begin_work();
+    impl->idle = [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); };
+    impl->end_work();
+  });
 }
 
 /// Drains every partition, then checkpoints them, then ends the state log and writes the marker.

@@ -59,6 +59,7 @@ struct Broker::Impl {
   void grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
   void remove(std::string name, Done<void> done);
   void finish_removal(Uuid id, std::int32_t partitions);
+  void forget_partitions(Uuid id, std::int32_t partitions);
   void write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision, Done<std::shared_ptr<const Topic>> done);
   void open_new_partitions(std::shared_ptr<const Topic> topic, std::int32_t from, Done<void> done);
   std::shared_ptr<const TopicTable> build_table() const;
@@ -99,6 +100,22 @@ struct Broker::Impl {
   std::unique_ptr<Committer> committer;
   std::vector<std::unique_ptr<ShardState>> shards;
   std::atomic<bool> stopping = false;
+
+  // Work of the metadata shard that goes through other threads; a stop waits for it.
+  std::size_t under_way = 0;
+  Task idle;
+  std::optional<TimerId> space_timer;
+  void begin_work() { ++under_way; }
+  void end_work();
+  /// `done`, and the end of a piece of work.
+  template <class T>
+  Done<T> tracked(Done<T> done) {
+    begin_work();
+    return [this, done = std::move(done)](Result<T> result) mutable {
+      done(std::move(result));
+      end_work();
+    };
+  }
 
   // Producer ids, metadata shard only: given out from a block that was reserved durably.
   std::int64_t next_producer_id = 0;

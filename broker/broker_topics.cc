@@ -92,7 +92,6 @@ void Broker::Impl::install_table(Task done) {
 }
 
 void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
-  if (stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
   if (Status valid = validate_topic_name(spec.name); !valid) return done(std::move(valid).error());
   if (shards[0]->topics->find(spec.name) != nullptr) {
     return done(Error{Errc::topic_exists, "topic '" + spec.name + "' exists"});
@@ -121,8 +120,11 @@ void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> don
         if (written) return done(std::move(written));
         Error error = std::move(written).error();
         if (error.code == Errc::conflict) error = {Errc::topic_exists, "topic '" + topic->name + "' exists"};
+        // Not waited for: the next start would remove the empty directory, too.
+        begin_work();
         runtime.disk_pool().post([this, id = topic->id] {
           if (const Status removed = directory->remove_topic(id); !removed) log_warn(removed.error().to_string());
+          on_shard(0, [this] { end_work(); });
         });
         done(std::move(error));
       });
@@ -245,22 +247,15 @@ void Broker::Impl::remove(std::string name, Done<void> done) {
 
 /// The topic is gone for everybody; its partitions end their work, then files and state go. Repeated after a crash.
 void Broker::Impl::finish_removal(Uuid id, std::int32_t partitions) {
+  begin_work();
   auto gather = std::make_shared<Countdown>();
   gather->done = [this, id, partitions] {
     runtime.disk_pool().post([this, id, partitions] {
-      const Status removed = directory->remove_topic(id);
-      if (!removed) return log_warn("files of a deleted topic stay until the next start: " + removed.error().to_string());
-      on_shard(0, [this, id, partitions] {
-        std::vector<storage::StateRecord> records;
-        for (std::int32_t p = 0; p < partitions; ++p) {
-          records.push_back({PartitionKey{id, p}.stream(), storage::StateRecordType::deleted, true, 0, {}});
-        }
-        committer->submit(std::move(records), shards[0]->shard, [this, id](Status recorded) {
-          if (!recorded) return log_warn("a deleted topic's state stays until the next start: " + recorded.error().to_string());
-          metadata.txn({}, {{removal_key(id), std::nullopt}}, [](Result<std::uint64_t> forgotten) {
-            if (!forgotten) log_warn("a removal will be repeated at the next start: " + forgotten.error().to_string());
-          });
-        });
+      Status removed = directory->remove_topic(id);
+      on_shard(0, [this, id, partitions, removed = std::move(removed)] {
+        if (removed) return forget_partitions(id, partitions);
+        log_warn("files of a deleted topic stay until the next start: " + removed.error().to_string());
+        end_work();
       });
     });
   };
@@ -278,6 +273,24 @@ void Broker::Impl::finish_removal(Uuid id, std::int32_t partitions) {
         }
       },
       [gather] { gather->one_less(); });
+}
+
+/// The files of a removed topic are gone: so is what the state log knows of its partitions, and the note to remove them.
+void Broker::Impl::forget_partitions(Uuid id, std::int32_t partitions) {
+  std::vector<storage::StateRecord> records;
+  for (std::int32_t p = 0; p < partitions; ++p) {
+    records.push_back({PartitionKey{id, p}.stream(), storage::StateRecordType::deleted, true, 0, {}});
+  }
+  committer->submit(std::move(records), shards[0]->shard, [this, id](Status recorded) {
+    if (!recorded) {
+      log_warn("a deleted topic's state stays until the next start: " + recorded.error().to_string());
+      return end_work();
+    }
+    metadata.txn({}, {{removal_key(id), std::nullopt}}, [this](Result<std::uint64_t> forgotten) {
+      if (!forgotten) log_warn("a removal will be repeated at the next start: " + forgotten.error().to_string());
+      end_work();
+    });
+  });
 }
 
 }  // namespace tidemark::broker

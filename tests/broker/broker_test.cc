@@ -100,6 +100,14 @@ TEST_F(BrokerTest, a_deleted_topic_is_gone_with_its_files_and_its_name_is_free) 
   EXPECT_EQ(values("orders"), Values{});
 }
 
+TEST_F(BrokerTest, a_stop_waits_for_the_removal_of_a_topic_that_is_under_way) {
+  ASSERT_TRUE(engine_->create("orders", 3));
+  ASSERT_TRUE(engine_->append("orders", 1, {"old"}));
+  ASSERT_TRUE(engine_->remove("orders"));  // Answered; files and state still go.
+  ASSERT_TRUE(engine_->stop());
+  EXPECT_EQ(disk_->list("/data/topics")->size(), 0u);
+}
+
 TEST_F(BrokerTest, a_misspelt_topic_gets_a_suggestion) {
   ASSERT_TRUE(engine_->create("orders"));
   const auto refused = engine_->append("oders", 0, {"x"});
