@@ -421,7 +421,6 @@ void ProducerCore::settle(Outgoing& out, const std::shared_ptr<OutBatch>& batch,
   for (const auto& flush : batch->flushes) {
     if (--flush->batches_left == 0) out.flushed.emplace_back(std::move(flush->done), take_first_error());
   }
-  batch->bytes = {};
   out.settled.push_back(Settled{.batch = batch, .result = std::move(result)});
 }
 
