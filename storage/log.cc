@@ -185,6 +185,7 @@ void Log::flushed(WriteGroup&& group, bool synced) {
 
 void Log::freeze_if_done(Segment& segment) {
   if (!segment.frozen() || segment.sealed || segment.pinned) return;
+  if (segment.index.covered().value != segment.flushed_bytes) return;  // Taken on trust by recovery: loaded when it is wanted.
   segment.pinned = std::make_shared<const LoadedIndex>(
       LoadedIndex{.index = std::move(segment.index), .log_bytes = segment.flushed_bytes, .end = segment.flushed_end, .damage = {}});
   segment.index = {};

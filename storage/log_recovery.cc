@@ -370,7 +370,13 @@ void LogRecovery::check_promised_end() {
   const std::string file = has_segment ? log_->segments_.back()->file_name() : segment_file_name(hints_.checkpoint->segment_base, ".log");
   const FilePosition position{has_segment ? log_->segments_.back()->flushed_bytes : 0};
   const bool same_segment = has_segment && log_->segments_.back()->base == hints_.checkpoint->segment_base;
-  add_damage({file, position, end_, promised, same_segment ? "length" : "missing"});
+  // Where the file itself ends in damage, that damage goes on to here.
+  const auto open_ended =
+      std::ranges::find_if(report_.damage, [&](const Damage& damage) { return damage.file == file && damage.to == end_; });
+  if (same_segment && open_ended != report_.damage.end())
+    open_ended->to = promised;
+  else
+    add_damage({file, position, end_, promised, same_segment ? "length" : "missing"});
   end_ = promised;
   if (!has_segment) return;
   log_->segments_.back()->ended = true;  // The next batch does not follow what is in this file.

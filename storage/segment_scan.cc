@@ -65,7 +65,9 @@ class Scan {
     while (at_.value < options_.file_bytes) {
       const Result<ByteView> bytes = window_.batch(at_);
       if (!bytes) return bytes.error();
-      const CheckedBatch checked = check_batch(*bytes, chain_);
+      CheckedBatch checked = check_batch(*bytes, chain_);
+      const bool fits = !options_.segment_end || checked.header.end_offset() <= *options_.segment_end;
+      if (checked.fault == Fault::none && !fits) checked.fault = Fault::chain;
       if (checked.fault == Fault::none) {
         take(checked.header, bytes->first(checked.header.size_bytes()));
         continue;
