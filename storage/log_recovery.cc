@@ -312,6 +312,8 @@ Status LogRecovery::examine_unsealed(std::size_t i, const std::shared_ptr<Segmen
     Result<ScanOutcome> scanned = scan(*segment, options, index);
     if (!scanned) return scanned.error();
     outcome = std::move(*scanned);
+    std::erase_if(stored.entries, [&](const IndexEntry& entry) { return entry.end().value > trusted; });
+    keep_evidence(index, stored.entries);
   }
   if (outcome.torn_at) {
     if (const Status cut = cut_torn_tail(*segment, *outcome.torn_at, file_bytes); !cut) return cut;

@@ -118,6 +118,7 @@ Result<LoadedIndex> index_from_log(File& file, const Segment& segment, SegmentIn
   if (scanned->end_offset < segment.flushed_end && !loaded.cleaned) {
     scanned->damage.push_back({segment.file_name(), scanned->end, scanned->end_offset, segment.flushed_end, "length"});
   }
+  keep_evidence(loaded.index, landmarks.entries);
   loaded.log_bytes = scanned->end.value;
   loaded.damage = std::move(scanned->damage);
   return loaded;

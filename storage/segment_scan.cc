@@ -300,6 +300,14 @@ IntervalFindings inspect_interval(ByteView bytes, const IndexEntry& entry, Offse
   return findings;
 }
 
+void keep_evidence(SegmentIndex& index, std::span<const IndexEntry> older) {
+  for (const IndexEntry& known : older) {
+    const auto entry = std::ranges::lower_bound(index.entries, known.position, {}, &IndexEntry::position);
+    if (entry == index.entries.end() || entry->position != known.position || entry->bytes != known.bytes) continue;
+    entry->interval_crc = known.interval_crc;
+  }
+}
+
 Result<ScanOutcome> scan_segment(File& file, const ScanOptions& options, SegmentIndex& index,
                                  const std::function<void(const BatchHeader&)>& on_batch) {
   return Scan(file, options, index, on_batch).run();

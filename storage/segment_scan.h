@@ -78,6 +78,10 @@ struct ScanOutcome {
   bool rest_lost = false;  ///< Damage up to the end of the file: end_offset is the least it can have been.
 };
 
+/// Gives intervals that were read again the checksums they had in an older index: a difference is damage that no batch checksum covers, and
+/// the next reader must find it.
+void keep_evidence(SegmentIndex& index, std::span<const IndexEntry> older);
+
 /// Reads the rest of a segment and extends `index`, which must end at `options.from`, over it. Damaged stretches get intervals of their
 /// own, with a checksum that does not match. Calls `on_batch` (may be empty) for each good batch. Memory: one read buffer. Error io_error.
 Result<ScanOutcome> scan_segment(File& file, const ScanOptions& options, SegmentIndex& index,

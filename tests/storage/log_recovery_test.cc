@@ -447,6 +447,7 @@ class SealedSegmentTest : public LogRecoveryTest {
 
 TEST_F(SealedSegmentTest, no_flipped_bit_goes_unnoticed_and_none_costs_more_than_its_interval) { flip_every_bit({}, true); }
 TEST_F(SealedSegmentTest, the_seal_alone_finds_every_flipped_bit) { flip_every_bit({kFirstIndex}, true); }
+TEST_F(SealedSegmentTest, the_index_alone_finds_every_flipped_bit) { flip_every_bit({kFirstSeal}, true); }
 TEST_F(SealedSegmentTest, without_seal_and_index_no_wrong_record_is_shown) { flip_every_bit({kFirstIndex, kFirstSeal}, false); }
 
 TEST_F(SealedSegmentTest, one_damaged_batch_costs_its_own_offsets_only) {
