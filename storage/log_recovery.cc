@@ -57,10 +57,8 @@ Result<std::unique_ptr<Log>> LogRecovery::run() {
   }
 
   log_->log_start_ = hints_.log_start;
-  if (end_ < hints_.log_start) {  // What was lost had been trimmed anyway.
-    end_ = hints_.log_start;
-    if (!log_->segments_.empty()) log_->segments_.back()->ended = true;
-  }
+  end_ = std::max(end_, hints_.log_start);  // What is missing below had been trimmed.
+  if (!log_->segments_.empty() && log_->segments_.back()->staged_end != end_) log_->segments_.back()->ended = true;
   log_->end_offset_ = log_->flushed_offset_ = end_;
   for (const auto& segment : log_->segments_) log_->freeze_if_done(*segment);
   log_->damage_ = report_.damage;
