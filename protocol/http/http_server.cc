@@ -170,11 +170,12 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
   beast::error_code unconnected;
   const tcp::endpoint local = stream->socket().local_endpoint(unconnected);
   if (unconnected) co_return;
-  beast::flat_buffer buffer(options.header_bytes_max + options.body_bytes_max);
+  constexpr std::size_t kReadBytes = 4096;
+  beast::flat_buffer buffer(options.header_bytes_max + options.body_bytes_max + kReadBytes);
   while (!stopping) {
     stream->expires_after(options.idle_timeout);
     if (buffer.size() == 0) {
-      const auto space = buffer.prepare(4096);
+      const auto space = buffer.prepare(kReadBytes);
       const auto [idle_error, bytes] = co_await stream->async_read_some(space, kTuple);
       if (idle_error) break;
       buffer.commit(bytes);
@@ -218,6 +219,16 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
   }
   beast::error_code ignored;
   stream->socket().shutdown(tcp::socket::shutdown_send, ignored);
+  // What a refused request has left unread would make the close a reset, and the reply might never be seen: read some of it.
+  constexpr std::chrono::seconds kLinger{1};
+  stream->expires_after(kLinger);
+  buffer.clear();
+  for (std::uint64_t left = options.body_bytes_max; left > 0;) {
+    const auto space = buffer.prepare(kReadBytes);
+    const auto [end, bytes] = co_await stream->async_read_some(space, kTuple);
+    if (end || bytes >= left) break;
+    left -= bytes;
+  }
 }
 
 asio::awaitable<Reply> HttpServer::Impl::answer(const Request& request, std::string local_address) {

@@ -26,8 +26,8 @@ struct Reply {
 using Page = std::function<void(UniqueFunction<void(Reply)> done)>;
 
 struct HttpOptions {
-  std::vector<boost::asio::ip::tcp::endpoint> endpoints;  ///< Port 0 takes a free one, the same for all.
-  std::size_t connections_max = 256;                      ///< Further ones are closed at once.
+  std::vector<boost::asio::ip::tcp::endpoint> endpoints = {};  ///< Port 0 takes a free one, the same for all.
+  std::size_t connections_max = 256;                           ///< Further ones are closed at once.
   std::uint32_t header_bytes_max = 16 * 1024;
   std::uint64_t body_bytes_max = 64 * 1024;
   std::chrono::seconds request_timeout{10};  ///< For the whole request to arrive once it has begun, and again for the reply to be taken.

@@ -200,6 +200,14 @@ TEST(CommandLine, flags_become_settings) {
   EXPECT_EQ(settings.at("http.listen").source, "default");
 }
 
+TEST(CommandLine, the_last_of_a_repeated_flag_counts) {
+  const char* const arguments[] = {"tidemarkd", "--shards", "1", "--shards", "2"};
+  const Result<CommandLine> line = parse_command_line(std::size(arguments), arguments);
+  ASSERT_TRUE(line) << line.error().to_string();
+  ASSERT_EQ(line->flags.size(), 1u);
+  EXPECT_EQ(line->flags[0].value, "2");
+}
+
 TEST(CommandLine, unknown_flag_is_an_error_that_names_it) {
   const char* const arguments[] = {"tidemarkd", "--colour", "red"};
   const Result<CommandLine> line = parse_command_line(std::size(arguments), arguments);

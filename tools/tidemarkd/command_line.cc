@@ -29,6 +29,7 @@ constexpr std::array<FlagOfSetting, 7> kFlags = {{
 Result<CommandLine> parse_command_line(int argc, const char* const* argv) {
   CommandLine line;
   CLI::App app("Tidemark: a persistent message broker. Every setting: --print-config.", "tidemarkd");
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // A wrapper's flags can be overridden.
   app.set_version_flag("--version", "tidemarkd " TIDEMARK_VERSION);
   std::string config_file;
   const CLI::Option* const config = app.add_option("--config", config_file, "configuration file (TOML)")->type_name("FILE");

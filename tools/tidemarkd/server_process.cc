@@ -33,6 +33,13 @@ Error with_advice(Error error, std::string_view flag) {
   return error;
 }
 
+/// What the system says of a path is not yet what to do about it.
+Error data_directory_error(Error error, const std::string& directory) {
+  const bool from_the_system = error.code == Errc::io_error || error.code == Errc::not_found || error.code == Errc::denied;
+  if (from_the_system) error.detail += "; " + directory + " must be a directory that this user may write: see --data-dir";
+  return error;
+}
+
 /// A failed write or flush: nothing more may be acknowledged, and only a new start can tell what is on the disk.
 void end_process(const Error& error) {
   std::fprintf(stderr, "tidemarkd: %s\ntidemarkd: stopped at once; what was acknowledged is safe, see the disk before the next start\n",
@@ -68,7 +75,7 @@ Status ServerProcess::start() {
 
   runtime_ = std::make_unique<broker::ThreadRuntime>(broker::ThreadRuntime::Options{.shards = config_.shards});
   Result<std::unique_ptr<broker::Broker>> opened = broker::Broker::open(*runtime_, files_, config_.broker, end_process);
-  if (!opened) return opened.error();
+  if (!opened) return data_directory_error(opened.error(), config_.broker.data_directory);
   broker_ = *std::move(opened);
 
   if (const Status started = start_native(); !started) return started.error();
