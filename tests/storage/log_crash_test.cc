@@ -121,13 +121,17 @@ class History {
       LogDriver second(*again, kConfig, hints);
       EXPECT_EQ(judge_open(second), shown);
       if (testing::Test::HasFailure()) return;
-      // And the log goes on.
-      second.write({"more"});
-      second.checkpoint();
-      second.open();
+      // And the log goes on; what it then confirms survives as well.
+      first.write({"more"});
       std::vector<SeenRecord> longer = shown;
-      longer.push_back({std::max<std::int64_t>(second.log().end_offset().value - 1, 0), "more"});
-      EXPECT_EQ(second.read_all(), longer);
+      longer.push_back({first.log().end_offset().value - 1, "more"});
+      const std::unique_ptr<SimulatedFileSystem> after = disk->crash_clone(CrashPolicy::drop_all, 0);
+      LogDriver third(*after, kConfig, hints);
+      third.open();
+      EXPECT_EQ(third.read_all(), longer);
+      third.checkpoint();
+      third.open();
+      EXPECT_EQ(third.read_all(), longer);
     }
   }
 
