@@ -84,21 +84,46 @@ void ClientCore::drain(Done<void> done) {
 }
 
 void ClientCore::close() {
-  const bool inside = inside_callback();
-  if (thread_ != nullptr && !inside && !connection_->is_shut_down()) {
+  if (thread_ != nullptr && !inside_callback()) {
     BlockingCall<void> drained;
     drain(drained.done());
     const Status ignored = drained.wait();  // What is left fails below and is told to whoever sent it.
     static_cast<void>(ignored);
   }
   shutdown();
-  if (thread_ != nullptr) return thread_->finish();
-  run_callbacks([] {});  // Waits for those running on another thread.
 }
 
 void ClientCore::shutdown() {
+  bool nested = false;
+  run_callbacks([&] {
+    nested = settling_;  // In a callback run by shutdown() itself: the outer call does the rest.
+    if (std::exchange(shut_down_, true)) return;
+    settling_ = true;
+    settle_everything();
+    settling_ = false;
+  });
+  if (!nested && thread_ != nullptr) run_what_is_posted();
+}
+
+void ClientCore::settle_everything() {
   connection_->shutdown();
   for (const auto& part : parts()) part->shutdown();
+}
+
+/// Completions were posted to our own thread: none may be left when close() returns. The thread itself stays, for what is asked of handles
+/// that outlive the client.
+void ClientCore::run_what_is_posted() {
+  if (inside_callback()) {
+    thread_->context().poll();
+    return;
+  }
+  // Twice through the queue: what is cancelled in the first turn completes before the second.
+  BlockingCall<void> reached;
+  asio::post(connection_->strand(), [strand = connection_->strand(), done = reached.done()]() mutable {
+    asio::post(strand, [done = std::move(done)]() mutable { done(Status()); });
+  });
+  const Status ignored = reached.wait();
+  static_cast<void>(ignored);
 }
 
 }  // namespace tidemark::detail

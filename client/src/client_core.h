@@ -54,13 +54,15 @@ class ClientCore {
   /// Waits, up to drain_timeout, for what was accepted. timed_out when something is left.
   void drain(Done<void> done);
   void close();
-  /// close() without waiting for anything.
+  /// close() without waiting for records under way.
   void shutdown();
 
  private:
   ClientCore(std::shared_ptr<IoThread> thread, std::shared_ptr<Connection> connection)
       : thread_(std::move(thread)), connection_(std::move(connection)) {}
   std::vector<std::shared_ptr<Closable>> parts();
+  void settle_everything();
+  void run_what_is_posted();
 
   const std::shared_ptr<IoThread> thread_;  ///< Null with the caller's executor.
   const std::shared_ptr<Connection> connection_;
@@ -68,6 +70,8 @@ class ClientCore {
   std::vector<std::weak_ptr<Closable>> parts_;
   /// Recursive: a callback may close the client, which runs further callbacks.
   std::recursive_mutex callbacks_;
+  bool shut_down_ = false;  ///< Under `callbacks_`, as is the next.
+  bool settling_ = false;
 };
 
 }  // namespace tidemark::detail

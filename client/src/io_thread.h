@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <thread>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -9,27 +8,25 @@
 
 namespace tidemark::detail {
 
-/// The thread of a client that was given no executor.
+/// The thread of a client that was given no executor. It runs until this object goes, and what was posted by then is run before it ends:
+/// joined, unless the object goes on the thread itself, which then ends by itself. Everything that would keep it busy for ever must have
+/// been cancelled by then.
 class IoThread {
  public:
   IoThread();
   ~IoThread();
+  IoThread(const IoThread&) = delete;
+  IoThread& operator=(const IoThread&) = delete;
 
   boost::asio::io_context& context() { return *context_; }
   std::shared_ptr<boost::asio::io_context> shared_context() const { return context_; }
-  bool is_current() const;
-
-  /// Runs what is left and ends the thread. On the thread itself: runs what is left inside this call; the thread then ends by itself.
-  /// Everything that would keep it busy for ever must have been cancelled.
-  void finish();
+  bool is_current() const { return std::this_thread::get_id() == thread_.get_id(); }
 
  private:
   using WorkGuard = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
   const std::shared_ptr<boost::asio::io_context> context_;  ///< Shared with the thread, which may outlive this object.
   WorkGuard work_;
-  std::mutex mutex_;
   std::thread thread_;
-  std::thread::id thread_id_;
 };
 
 }  // namespace tidemark::detail

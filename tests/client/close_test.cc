@@ -67,6 +67,38 @@ TEST_F(Close, everything_after_it_is_refused) {
   EXPECT_EQ(reader.next(kLong).error().code, Errc::cancelled);
   EXPECT_EQ(client.admin().status().error().code, Errc::cancelled);
   EXPECT_EQ(client.connect().error().code, Errc::cancelled);
+  EXPECT_EQ(producer.async_send({.value = "x"}, asio::use_future).get().error().code, Errc::cancelled);
+  EXPECT_EQ(reader.async_next(asio::use_future).get().error().code, Errc::cancelled);
+  EXPECT_EQ(client.admin().async_status(asio::use_future).get().error().code, Errc::cancelled);
+  EXPECT_EQ(client.async_producer("log", {}, asio::use_future).get().error().code, Errc::cancelled);
+}
+
+TEST_F(Close, handles_that_outlive_the_client_answer_all_the_same) {
+  create("log");
+  auto client = std::make_unique<Client>(options());
+  Producer producer = must(client->producer("log"));
+  Reader reader = must(client->reader("log"));
+  client.reset();
+  EXPECT_EQ(producer.async_send({.value = "x"}, asio::use_future).get().error().code, Errc::cancelled);
+  EXPECT_EQ(reader.async_next(asio::use_future).get().error().code, Errc::cancelled);
+}
+
+TEST_F(Close, may_come_again_from_the_callbacks_it_runs) {
+  create("log");
+  ClientOptions impatient = options();
+  impatient.drain_timeout = 10ms;
+  Client client(impatient);
+  Producer producer = must(client.producer("log", {.batch_bytes = 100}));
+  broker_.stop();
+  int told = 0;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(producer.try_post({.value = "0123456789"}, [&](const Result<Stored>&) {
+      client.close();
+      ++told;
+    }));
+  }
+  client.close();
+  EXPECT_EQ(told, 5);
 }
 
 TEST_F(Close, may_come_from_a_callback) {

@@ -38,8 +38,9 @@ struct ClientOptions {
 /// One connection to a broker, shared by everything made from it; made anew when it breaks, without the caller's doing. Nothing has to be
 /// polled. Thread-safe.
 ///
-/// Constructed without an executor it runs a thread of its own. With one it makes no thread: the caller runs the executor, and must not
-/// make blocking calls on it (use the async_ twins there).
+/// Constructed without an executor it runs a thread of its own. With one it makes no thread (Asio's own, for looking up names, aside):
+/// the caller runs the executor, keeps its context alive as long as the client and everything made from it, and must not make blocking
+/// calls on it (use the async_ twins there).
 class Client {
  public:
   /// Nothing is sent yet; a malformed option is told by the first call.
