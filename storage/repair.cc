@@ -222,14 +222,14 @@ Result<std::string> keep_aside(FileSystem& files, const SegmentFiles& segment, c
 }
 
 /// Adds a line to the partition's file `lost`; once, however often it is tried.
-Status record_loss(FileSystem& files, const std::string& directory, const SegmentFiles& segment, const DamagedBytes& lost, Timestamp now) {
+Status record_loss(FileSystem& files, const std::string& directory, const DamagedBytes& lost, Timestamp now) {
   const std::string path = directory + "/lost";
   const Result<bool> there = files.exists(path);
   if (!there) return there.error();
   Result<ByteVector> contents = *there ? read_file(files, path, kLostFileBytesMax) : Result<ByteVector>(ByteVector());
   if (!contents) return contents.error();
   const std::string what =
-      fmt::format(R"("file":"{}","position":{},"bytes":{},"from":{},"to":{},"reason":"{}")", segment.name, lost.begin.value,
+      fmt::format(R"("file":"{}","position":{},"bytes":{},"from":{},"to":{},"reason":"{}")", lost.damage.file, lost.begin.value,
                   lost.end - lost.begin, lost.damage.from.value, lost.damage.to.value, lost.damage.reason);
   if (as_text(*contents).find(what) != std::string_view::npos) return {};
   const std::string line = fmt::format("{{\"time_ms\":{},{}}}\n", now.time_since_epoch().count(), what);
@@ -320,6 +320,17 @@ Status describe_anew(FileSystem& files, const SegmentFiles& old, const Findings&
   return replace_file(files, old.seal_path, encode_seal(seal));
 }
 
+/// The file between two segments is gone: one that holds nothing but the offsets takes its place.
+Result<RepairReport> replace_missing_segment(FileSystem& files, const std::string& directory, const Findings& findings, Offset from,
+                                             Offset to, Timestamp now) {
+  const std::string name = segment_file_name(from, ".log");
+  const DamagedBytes lost{{name, {}, from, to, "missing"}, {}, {}};
+  if (const Status recorded = record_loss(files, directory, lost, now); !recorded) return recorded.error();
+  const ByteVector filler = filler_for(from, to, epoch_at(findings, from));
+  if (const Status replaced = replace_file(files, directory + "/" + name, filler); !replaced) return replaced.error();
+  return RepairReport{name, {}, 0, {}, from, to};
+}
+
 }  // namespace
 
 Result<std::vector<DamagedBytes>> find_damaged_bytes(FileSystem& files, const std::string& directory, Offset offset, Timestamp now) {
@@ -335,12 +346,15 @@ Result<RepairReport> drop_damaged_range(FileSystem& files, const std::string& di
   if (!segment) return segment.error();
   const Result<Findings> findings = inspect(*segment, now);
   if (!findings) return findings.error();
+  if (segment->seal && segment->seal->end == from && segment->end == to && from < to) {
+    return replace_missing_segment(files, directory, *findings, from, to, now);
+  }
   const std::optional<DamagedBytes> lost = select(findings->damage, from, to);
   if (!lost) return not_damaged(*segment, findings->damage, from, to);
 
   const Result<std::string> kept = keep_aside(files, *segment, *lost);
   if (!kept) return kept.error();
-  if (const Status recorded = record_loss(files, directory, *segment, *lost, now); !recorded) return recorded.error();
+  if (const Status recorded = record_loss(files, directory, *lost, now); !recorded) return recorded.error();
 
   const ByteVector filler = filler_for(from, to, epoch_at(*findings, from));
   const std::string rewritten = segment->log_path + ".tmp";  // A start removes it.

@@ -14,7 +14,7 @@
 ///
 /// The bad bytes go to `<base20>.log.lost-<position>`, a batch without records takes their offsets, so that the chain holds, and the rest
 /// of the segment moves up. A line of JSON in the partition's file `lost` says what was given up and when. Index and seal are made anew;
-/// append times are kept.
+/// append times are kept. In place of a whole segment file that is missing comes one that holds nothing but its offsets.
 namespace tidemark::storage {
 
 /// A damaged range with the bytes it covers.
@@ -32,7 +32,7 @@ struct RepairReport {
   std::string file;       ///< The segment, without its directory.
   FilePosition position;  ///< Where the bad bytes were.
   std::uint64_t bytes = 0;
-  std::string kept;  ///< Path of the file that has them now.
+  std::string kept;  ///< Path of the file that has them now; empty when a whole segment file was missing.
   Offset from;
   Offset to;
 };

@@ -26,7 +26,13 @@ class PartitionVerifier {
   Result<PartitionCheck> run();
 
  private:
+  struct Segment {
+    Offset base;
+    std::uint64_t bytes = 0;
+  };
   Status check_sealed(File& file, const Seal& seal, std::uint64_t file_bytes);
+  Result<std::vector<Segment>> list_segments();
+  Status check_segment(const Segment& segment, std::optional<Offset> next_base);
   Status check_unsealed(File& file, Offset base, std::optional<Offset> next_base, std::uint64_t file_bytes);
 
   FileSystem& files_;
@@ -37,42 +43,56 @@ class PartitionVerifier {
   Offset end_;  ///< Behind the segments looked at.
 };
 
-Result<PartitionCheck> PartitionVerifier::run() {
+/// In order, up to the last one that holds data: empty ones behind it are space taken for batches to come.
+Result<std::vector<PartitionVerifier::Segment>> PartitionVerifier::list_segments() {
+  std::vector<Segment> segments;
   const Result<bool> exists = files_.exists(directory_);
   if (!exists) return exists.error();
-  if (!*exists) return check_;
+  if (!*exists) return segments;
   const Result<std::vector<DirectoryEntry>> entries = files_.list(directory_);
   if (!entries) return entries.error();
-  std::vector<Offset> bases;
   for (const DirectoryEntry& entry : *entries) {
-    if (const std::optional<Offset> base = parse_segment_file_name(entry.name, ".log")) bases.push_back(*base);
+    const std::optional<Offset> base = parse_segment_file_name(entry.name, ".log");
+    if (!base) continue;
+    const Result<std::uint64_t> bytes = files_.file_size(directory_ + "/" + entry.name);
+    if (!bytes && bytes.error().code == Errc::not_found) continue;  // Retention took it meanwhile.
+    if (!bytes) return bytes.error();
+    segments.push_back({*base, *bytes});
   }
-  std::ranges::sort(bases);
-  for (std::size_t i = 0; i < bases.size(); ++i) {
-    const std::optional<Offset> next = i + 1 < bases.size() ? std::optional(bases[i + 1]) : std::nullopt;
+  std::ranges::sort(segments, {}, &Segment::base);
+  while (!segments.empty() && segments.back().bytes == 0) segments.pop_back();
+  return segments;
+}
+
+Result<PartitionCheck> PartitionVerifier::run() {
+  const Result<std::vector<Segment>> segments = list_segments();
+  if (!segments) return segments.error();
+  end_ = log_start_;
+  for (std::size_t i = 0; i < segments->size(); ++i) {
+    const Segment& segment = (*segments)[i];
+    const std::optional<Offset> next = i + 1 < segments->size() ? std::optional((*segments)[i + 1].base) : std::nullopt;
     if (next && *next <= log_start_) continue;  // Trimmed; the files are on their way out.
-    const Offset base = bases[i];
-    const bool first = check_.segments == 0;
-    const Offset expected = first ? log_start_ : end_;
-    if (base > expected) check_.damage.push_back({segment_file_name(expected, ".log"), {}, expected, base, "missing"});
-    const Result<std::unique_ptr<File>> file = files_.open(directory_ + "/" + segment_file_name(base, ".log"), OpenMode::read);
-    if (!file && file.error().code == Errc::not_found) continue;  // Retention took it meanwhile.
-    if (!file) return file.error();
-    const Result<std::uint64_t> file_bytes = (*file)->size();
-    if (!file_bytes) return file_bytes.error();
-    ++check_.segments;
-    check_.bytes += *file_bytes;
-    const Result<Seal> seal = decode_seal(read_if_there(files_, directory_ + "/" + segment_file_name(base, ".seal")), base);
-    const Status checked = seal ? check_sealed(**file, *seal, *file_bytes) : check_unsealed(**file, base, next, *file_bytes);
+    if (segment.base > end_) check_.damage.push_back({segment_file_name(end_, ".log"), {}, end_, segment.base, "missing"});
+    const Status checked = check_segment(segment, next);
+    if (!checked && checked.error().code == Errc::not_found) continue;  // Retention took it meanwhile.
     if (!checked) return checked.error();
   }
-  if (checkpoint_ && end_ < checkpoint_->offset && checkpoint_->offset > log_start_) {
-    const Offset from = std::max(end_, log_start_);
-    check_.damage.push_back(
-        {segment_file_name(checkpoint_->segment_base, ".log"), checkpoint_->position, from, checkpoint_->offset, "length"});
+  if (checkpoint_ && end_ < checkpoint_->offset) {
+    const bool there = std::ranges::find(*segments, checkpoint_->segment_base, &Segment::base) != segments->end();
+    check_.damage.push_back({segment_file_name(checkpoint_->segment_base, ".log"), there ? checkpoint_->position : FilePosition{}, end_,
+                             checkpoint_->offset, there ? "length" : "missing"});
   }
   std::erase_if(check_.damage, [this](const Damage& damage) { return damage.to <= log_start_; });
   return check_;
+}
+
+Status PartitionVerifier::check_segment(const Segment& segment, std::optional<Offset> next_base) {
+  const Result<std::unique_ptr<File>> file = files_.open(directory_ + "/" + segment_file_name(segment.base, ".log"), OpenMode::read);
+  if (!file) return file.error();
+  ++check_.segments;
+  check_.bytes += segment.bytes;
+  const Result<Seal> seal = decode_seal(read_if_there(files_, directory_ + "/" + segment_file_name(segment.base, ".seal")), segment.base);
+  return seal ? check_sealed(**file, *seal, segment.bytes) : check_unsealed(**file, segment.base, next_base, segment.bytes);
 }
 
 Status PartitionVerifier::check_sealed(File& file, const Seal& seal, std::uint64_t file_bytes) {
@@ -110,11 +130,14 @@ Status PartitionVerifier::check_unsealed(File& file, Offset base, std::optional<
                       .now = {},
                       .segment_end = next_base,
                       .file_name = name};
-  const bool behind_checkpoint = !checkpoint_ || base > checkpoint_->segment_base;
-  if (behind_checkpoint)
-    options.torn_from = FilePosition{0};
-  else if (base == checkpoint_->segment_base)
-    options.torn_from = checkpoint_->position;
+  // An unfinished write is at the end of the last segment that holds data, behind the checkpoint; nowhere else.
+  if (!next_base) {
+    const bool behind_checkpoint = !checkpoint_ || base > checkpoint_->segment_base;
+    if (behind_checkpoint)
+      options.torn_from = FilePosition{0};
+    else if (base == checkpoint_->segment_base)
+      options.torn_from = checkpoint_->position;
+  }
   SegmentIndex index;
   const Result<ScanOutcome> scanned = scan_segment(file, options, index, {});
   if (!scanned) return scanned.error();
@@ -123,6 +146,8 @@ Status PartitionVerifier::check_unsealed(File& file, Offset base, std::optional<
     check_.torn = TornTail{name, *scanned->torn_at, file_bytes - scanned->torn_at->value, ""};
   }
   check_.damage.insert(check_.damage.end(), scanned->damage.begin(), scanned->damage.end());
+  // The file stops between two batches, before the next segment begins.
+  if (scanned->end_offset < end_) check_.damage.push_back({name, {file_bytes}, scanned->end_offset, end_, "length"});
   return {};
 }
 

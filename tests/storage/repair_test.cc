@@ -1,16 +1,11 @@
 #include "storage/repair.h"
 
-#include <functional>
-#include <map>
+#include <algorithm>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "storage/batch/record_batch.h"
-#include "storage/seal.h"
-#include "storage/segment.h"
-#include "storage/segment_scan.h"
-#include "tests/simulation/simulated_file_system.h"
+#include "tests/storage/segments_on_disk.h"
 
 namespace tidemark::storage {
 namespace {
@@ -22,86 +17,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr Timestamp kNow{std::chrono::milliseconds(1'800'000'000'000)};
-constexpr Timestamp kAppended{std::chrono::milliseconds(1'700'000'000'000)};
-/// Large enough for every batch to begin an index interval of its own.
-constexpr std::size_t kValueBytes = kIndexIntervalBytes + 1000;
-constexpr std::size_t kEpochByte = 15;
-constexpr std::size_t kLengthByte = 9;
-constexpr std::size_t kRecordByte = 1000;
-
-ByteVector make_batch(std::int64_t base, std::string_view names) {
-  BatchBuilder builder;
-  for (const char name : names) {
-    const std::string value(kValueBytes, name);
-    builder.add({.key = std::nullopt, .value = as_bytes(value), .timestamp_ms = 1000 + base, .headers = {}});
-  }
-  const Slice built = builder.build();
-  patch_batch(built.writable(), Offset{base}, 5);
-  return ByteVector(built.view().begin(), built.view().end());
-}
-
-/// A partition of segments whose batches hold records named by one letter each.
-class Repair : public testing::Test {
+class Repair : public SegmentsOnDisk {
  protected:
-  static constexpr const char* kDirectory = "p";
-
-  static std::string path(std::int64_t base, std::string_view suffix) {
-    return std::string(kDirectory) + "/" + segment_file_name(Offset{base}, suffix);
-  }
-
-  void write(const std::string& name, ByteView bytes) { files->plant(name, as_text(bytes)); }
-
-  /// Batches, given by the names of their records, in a segment of their own; positions_ learns where each begins.
-  void add_segment(std::int64_t base, const std::vector<std::string>& batches, std::optional<std::int64_t> end) {
-    ByteVector log;
-    std::int64_t offset = base;
-    for (const std::string& names : batches) {
-      positions_[offset] = log.size();
-      const ByteVector batch = make_batch(offset, names);
-      log.insert(log.end(), batch.begin(), batch.end());
-      offset += static_cast<std::int64_t>(names.size());
-    }
-    write(path(base, ".log"), log);
-    describe(base, log.size(), end);
-  }
-
-  /// Index and, for a full segment, seal, as the log writes them.
-  void describe(std::int64_t base, std::uint64_t bytes, std::optional<std::int64_t> end) {
-    const auto log = files->open(path(base, ".log"), OpenMode::read);
-    ASSERT_TRUE(log);
-    SegmentIndex index;
-    const ScanOptions options{.base = Offset{base},
-                              .from = {},
-                              .chain = {Offset{base}, 0, false},
-                              .file_bytes = bytes,
-                              .torn_from = std::nullopt,
-                              .landmarks = {},
-                              .now = kNow,
-                              .segment_end = std::nullopt,
-                              .file_name = "log"};
-    ASSERT_TRUE(scan_segment(**log, options, index, {}));
-    ByteVector index_file = encode_index_header(Offset{base});
-    Seal seal{.base = Offset{base},
-              .end = Offset{end.value_or(0)},
-              .log_bytes = bytes,
-              .first_append = kAppended,
-              .last_append = kAppended,
-              .intervals = {}};
-    for (IndexEntry& entry : index.entries) {
-      entry.append_time = kAppended + std::chrono::milliseconds(entry.first_offset.value);
-      entry.estimated = false;
-      encode_index_entry(index_file, Offset{base}, entry);
-      seal.intervals.push_back({entry.first_offset, entry.position, entry.interval_crc});
-    }
-    write(path(base, ".idx"), index_file);
-    if (end) write(path(base, ".seal"), encode_seal(seal));
-  }
-
-  void flip(std::int64_t segment, std::int64_t batch, std::size_t byte) {
-    files->flip_bit(path(segment, ".log"), positions_[batch] + byte, 1);
-  }
-
   std::vector<std::string> damage(std::int64_t offset) { return damage_on(*files, offset); }
   static std::vector<std::string> damage_on(FileSystem& disk, std::int64_t offset) {
     const auto found = find_damaged_bytes(disk, kDirectory, Offset{offset}, kNow);
@@ -117,35 +34,6 @@ class Repair : public testing::Test {
   Result<RepairReport> drop(std::int64_t from, std::int64_t to) {
     return drop_damaged_range(*files, kDirectory, Offset{from}, Offset{to}, kNow);
   }
-
-  /// "0:a 1:b" of every record in the segment file; also checks that its batches follow one another.
-  static std::string records_on(SimulatedFileSystem& disk, std::int64_t base, std::optional<std::int64_t> end) {
-    const std::string log = disk.contents(path(base, ".log"));
-    ByteView rest = as_bytes(log);
-    Offset expected{base};
-    std::string text;
-    while (!rest.empty()) {
-      const Result<BatchHeader> header = BatchHeader::parse(rest);
-      if (!header || header->size_bytes() > rest.size()) return text + " then no batch";
-      EXPECT_EQ(header->base_offset, expected);
-      EXPECT_TRUE(batch_crc_matches(rest.first(header->size_bytes())));
-      expected = header->end_offset();
-      Result<BatchReader> reader = BatchReader::open(rest.first(header->size_bytes()));
-      EXPECT_TRUE(reader);
-      RecordView record;
-      while (reader && *reader->next(record)) {
-        if (!text.empty()) text += ' ';
-        text += std::to_string(record.offset.value) + ":" + static_cast<char>((*record.value)[0]);
-      }
-      rest = rest.subspan(header->size_bytes());
-    }
-    if (end) EXPECT_EQ(expected, Offset{*end});
-    return text;
-  }
-  std::string records(std::int64_t base, std::optional<std::int64_t> end) { return records_on(*files, base, end); }
-
-  std::unique_ptr<SimulatedFileSystem> files = std::make_unique<SimulatedFileSystem>();
-  std::map<std::int64_t, std::size_t> positions_;  ///< By base offset of the batch.
 };
 
 TEST_F(Repair, finds_nothing_in_a_sound_segment) {
@@ -269,6 +157,18 @@ TEST_F(Repair, makes_the_next_start_read_the_rest_of_the_last_segment) {
   const std::string index_file = files->contents(path(0, ".idx"));
   EXPECT_LE(decode_index(as_bytes(index_file), Offset{0}).covered().value, positions_[1]);
   EXPECT_FALSE(*files->exists(path(0, ".seal")));
+}
+
+TEST_F(Repair, replaces_a_segment_that_is_missing) {
+  add_segment(0, {"ab"}, 2);
+  add_segment(5, {"f"}, std::nullopt);
+  EXPECT_EQ(drop(2, 4).error().code, Errc::conflict);
+  const Result<RepairReport> report = drop(2, 5);
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_EQ(report->file, segment_file_name(Offset{2}, ".log"));
+  EXPECT_EQ(records(2, 5), "");
+  EXPECT_THAT(damage(2), IsEmpty());
+  EXPECT_THAT(files->contents("p/lost"), HasSubstr(R"("reason":"missing")"));
 }
 
 TEST_F(Repair, knows_no_segment_below_the_first) {
