@@ -494,16 +494,92 @@ class Files(unittest.TestCase):
 
             broken = pathlib.Path(broker.home.name) / "broken.log"
             content = bytearray(log_file.read_bytes())
-            content[100] ^= 1
+            content[65] ^= 1  # In the first record of the first batch.
             broken.write_bytes(content)
             done = self.run_cli("log", "dump", broken, expect=1)
             self.assertRegex(done.stderr, rb" at \d+: offsets \d+\.\.\d+: crc")
+
+    def verify(self, broker, expect=0):
+        return json.loads(self.run_cli("log", "verify", broker.data_dir, "-o", "json", expect=expect).stdout)
+
+    def test_a_flipped_byte_is_found_stepped_over_and_given_up(self):
+        with broker_process.Broker(BIN) as broker:
+            broker.start()
+            broker.cli("topic", "create", "t", "--partitions", 1, "--config", "segment.bytes=262144")
+            lines = [f"{i} {'x' * (i % 200)}" for i in range(20_000)]
+            broker.cli("produce", "t", input="".join(line + "\n" for line in lines))
+            live = self.verify(broker)
+            self.assertEqual((live["sound"], live["damage"], live["partitions"]), (True, [], 1))
+            broker.kill()
+            after = self.verify(broker)
+            self.assertEqual((after["sound"], after["damage"]), (True, []))
+            self.assertGreater(after["segments"], 3)
+            self.assertGreater(after["bytes"], sum(map(len, lines)))
+
+            segment = sorted(broker.data_dir.glob("topics/*/0/*.log"))[1]
+            batches = [json.loads(line) for line in self.run_cli("log", "dump", segment, "-o", "jsonl").stdout.splitlines()]
+            batch = batches[len(batches) // 2]
+            content = bytearray(segment.read_bytes())
+            content[batch["position"] + 65] ^= 4  # In its first record.
+            segment.write_bytes(content)
+            found = self.verify(broker, expect=1)
+            damage, = found["damage"]
+            self.assertEqual((found["sound"], damage["topic"], damage["partition"], damage["reason"]), (False, "t", 0, "crc"))
+            self.assertTrue(str(segment).endswith(damage["file"]))
+            self.assertEqual((damage["position"], damage["from"], damage["to"]),
+                             (batch["position"], batch["base_offset"], batch["last_offset"] + 1))
+            text = self.run_cli("log", "verify", broker.data_dir, expect=1).stdout.decode()
+            self.assertIn("{file} at {position}: offsets {from}..{to}: crc\n".format(**damage), text)
+
+            left = lines[:damage["from"]] + lines[damage["to"]:]
+            broker.start()
+            done = broker.cli("consume", "t", "--from", "earliest", "--exit-at-end", check=False)
+            self.assertEqual(done.returncode, PARTIAL, done.stderr)
+            self.assertEqual(done.stdout.splitlines(), left)
+            self.assertIn(segment.name, done.stderr)
+            quarantined, = json.loads(broker.cli("topic", "show", "t", "-o", "json").stdout)["partition_list"][0]["quarantined"]
+            self.assertEqual((quarantined["from"], quarantined["to"]), (damage["from"], damage["to"]))
+            self.assertEqual(broker.cli("get", f"t:0:{damage['from']}", check=False).returncode, 1)
+            self.assertEqual(broker.cli("consume", "t", "--from", damage["from"], "--to", damage["to"], check=False).returncode, 1)
+            broker.cli("produce", "t", input="appends go on\n")
+
+            where = ("log", "repair", broker.data_dir, "t:0", "--drop", "{from}..{to}".format(**damage))
+            self.run_cli(*where, "--yes-lose", expect=CONFLICT)  # In use.
+            self.assertEqual(broker.stop(), 0)
+            self.run_cli(*where, expect=USAGE)
+            self.run_cli("log", "repair", broker.data_dir, "t:0", "--drop", "0..1", "--yes-lose", expect=CONFLICT)
+            self.run_cli("log", "repair", broker.data_dir, "u:0", "--drop", "0..1", "--yes-lose", expect=NOT_FOUND)
+            report = json.loads(self.run_cli(*where, "--yes-lose", "-o", "json").stdout)
+            self.assertEqual(pathlib.Path(report["kept"]).read_bytes(), content[damage["position"]:damage["position"] + report["bytes"]])
+            self.assertTrue(self.verify(broker)["sound"])
+            broker.start()
+            self.assertEqual(broker.cli("consume", "t", "--from", "earliest", "--exit-at-end").stdout.splitlines(), left + ["appends go on"])
+
+    def test_a_torn_tail_is_normal(self):
+        with broker_process.Broker(BIN) as broker:
+            broker.start()
+            broker.cli("topic", "create", "t", "--partitions", 1)
+            broker.cli("produce", "t", input="one\ntwo\n")
+            broker.kill()
+            log_file, = broker.data_dir.glob("topics/*/0/*.log")
+            with open(log_file, "ab") as file:
+                file.write(b"the beginning of a batch that was never acknowledged")
+            found = self.verify(broker)
+            self.assertEqual((found["sound"], found["damage"]), (True, []))
+            torn, = found["torn"]
+            self.assertTrue(str(log_file).endswith(torn["file"]))
+            self.assertEqual(torn["bytes"], 52)
+            broker.start()
+            self.assertEqual(broker.cli("consume", "t", "--from", "earliest", "--exit-at-end").stdout, "one\ntwo\n")
 
     def test_files_that_are_none(self):
         self.run_cli("log", "dump", "/nonexistent", expect=NOT_FOUND)
         self.run_cli("log", "dump", __file__, expect=1)
         with tempfile.TemporaryDirectory() as directory:
             self.run_cli("log", "stat", directory, expect=NOT_FOUND)
+            self.run_cli("log", "verify", directory, expect=NOT_FOUND)
+            self.run_cli("log", "repair", directory, "t:0", "--drop", "0..1", "--yes-lose", expect=NOT_FOUND)
+            self.assertEqual(os.listdir(directory), [])
 
 
 if __name__ == "__main__":

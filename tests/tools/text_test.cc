@@ -21,6 +21,12 @@ TEST(ParseNameValue, splits_at_the_first_equals_sign) {
   EXPECT_FALSE(parse_name_value("=b"));
 }
 
+TEST(ParsePartitionAddress, splits_from_the_right) {
+  EXPECT_EQ(parse_partition_address("a:b:2")->topic, "a:b");
+  EXPECT_EQ(parse_partition_address("a:b:2")->partition, 2);
+  for (const char* const text : {"", "t", "t:", ":0", "t:x", "t:-1"}) EXPECT_FALSE(parse_partition_address(text)) << text;
+}
+
 TEST(ParseRecordAddress, splits_from_the_right) {
   const Result<RecordAddress> address = parse_record_address("a:b:2:17");
   ASSERT_TRUE(address);

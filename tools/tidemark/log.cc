@@ -32,6 +32,16 @@ void add_log_commands(CLI::App& root, Invocation& invocation) {
   stat->callback([&invocation, measured] {
     invocation.action = [measured](const Globals& globals, Interrupts&) { return log_stat(*measured, globals); };
   });
+
+  CLI::App* const repair = log->add_subcommand("repair", "Give up a damaged range of a partition; its bytes are kept aside");
+  const auto repairing = std::make_shared<LogRepairOptions>();
+  repair->add_option("directory", repairing->directory)->required();
+  repair->add_option("partition", repairing->partition, "TOPIC:PARTITION")->required();
+  repair->add_option("--drop", repairing->drop, "Offsets FROM..TO, TO exclusive, as `log verify` prints them")->required();
+  repair->add_flag("--yes-lose", repairing->yes_lose, "The records of that range are lost, and that is accepted");
+  repair->callback([&invocation, repairing] {
+    invocation.action = [repairing](const Globals& globals, Interrupts&) { return log_repair(*repairing, globals); };
+  });
 }
 
 }  // namespace tidemark::tools

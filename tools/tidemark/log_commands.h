@@ -13,7 +13,14 @@ struct LogDumpOptions {
   std::string format;  ///< With records: as in consume.
 };
 
-// Offline: on files, without a broker. None writes anything.
+struct LogRepairOptions {
+  std::string directory;
+  std::string partition;  ///< T:P
+  std::string drop;       ///< FROM..TO
+  bool yes_lose = false;
+};
+
+// Offline: on files, without a broker. None but repair writes anything.
 
 /// Batches or records of one `.log` file, without its index. Damage is told on stderr with its position: exit 1.
 Exit log_dump(const LogDumpOptions& options, const Globals& globals);
@@ -22,5 +29,7 @@ Exit log_dump(const LogDumpOptions& options, const Globals& globals);
 Exit log_verify(const std::string& directory, const Globals& globals);
 /// Topics and partitions as the files show them.
 Exit log_stat(const std::string& directory, const Globals& globals);
+/// Gives up a damaged range for good, keeping its bytes aside.
+Exit log_repair(const LogRepairOptions& options, const Globals& globals);
 
 }  // namespace tidemark::tools

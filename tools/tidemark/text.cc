@@ -71,15 +71,25 @@ Result<NameValue> parse_name_value(std::string_view text) {
   return NameValue{std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
+Result<PartitionAddress> parse_partition_address(std::string_view text) {
+  PartitionAddress address;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || !parse_whole(text.substr(colon + 1), address.partition) || address.partition < 0) {
+    return invalid(fmt::format("`{}` is not TOPIC:PARTITION", text));
+  }
+  address.topic = text.substr(0, colon);
+  return address;
+}
+
 Result<RecordAddress> parse_record_address(std::string_view text) {
   RecordAddress address;
-  const std::size_t second = text.rfind(':');
-  const std::size_t first = second == std::string_view::npos || second == 0 ? std::string_view::npos : text.rfind(':', second - 1);
-  if (first == std::string_view::npos || first == 0 || !parse_whole(text.substr(first + 1, second - first - 1), address.partition) ||
-      !parse_whole(text.substr(second + 1), address.offset) || address.partition < 0 || address.offset < 0) {
+  const std::size_t colon = text.rfind(':');
+  const Result<PartitionAddress> partition = parse_partition_address(text.substr(0, colon == std::string_view::npos ? 0 : colon));
+  if (!partition || !parse_whole(text.substr(colon + 1), address.offset) || address.offset < 0) {
     return invalid(fmt::format("`{}` is not TOPIC:PARTITION:OFFSET", text));
   }
-  address.topic = text.substr(0, first);
+  address.topic = partition->topic;
+  address.partition = partition->partition;
   return address;
 }
 

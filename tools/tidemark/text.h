@@ -18,6 +18,13 @@ struct NameValue {
 };
 Result<NameValue> parse_name_value(std::string_view text);
 
+/// "T:P", split from the right.
+struct PartitionAddress {
+  std::string topic;
+  std::int32_t partition = 0;
+};
+Result<PartitionAddress> parse_partition_address(std::string_view text);
+
 /// "T:P:OFF", split from the right, because topic names may hold colons.
 struct RecordAddress {
   std::string topic;
