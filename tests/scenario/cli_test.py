@@ -555,6 +555,29 @@ class Files(unittest.TestCase):
             broker.start()
             self.assertEqual(broker.cli("consume", "t", "--from", "earliest", "--exit-at-end").stdout.splitlines(), left + ["appends go on"])
 
+    def test_damage_in_the_active_segment_is_given_up_and_appends_go_on(self):
+        with broker_process.Broker(BIN) as broker:
+            broker.start()
+            broker.cli("topic", "create", "t", "--partitions", 1)
+            lines = [f"line {i}" for i in range(20_000)]
+            broker.cli("produce", "t", input="".join(line + "\n" for line in lines))
+            self.assertEqual(broker.stop(), 0)
+            segment, = broker.data_dir.glob("topics/*/0/*.log")
+            batches = [json.loads(line) for line in self.run_cli("log", "dump", segment, "-o", "jsonl").stdout.splitlines()]
+            content = bytearray(segment.read_bytes())
+            content[batches[1]["position"] + 65] ^= 4
+            segment.write_bytes(content)
+            damage, = self.verify(broker, expect=1)["damage"]
+            self.run_cli("log", "repair", broker.data_dir, "t:0", "--drop", "{from}..{to}".format(**damage), "--yes-lose")
+            self.assertTrue(self.verify(broker)["sound"])
+            left = lines[:damage["from"]] + lines[damage["to"]:]
+            for line in ("appended", "appended after a kill"):
+                broker.start()
+                broker.cli("produce", "t", input=line + "\n")
+                left.append(line)
+                self.assertEqual(broker.cli("consume", "t", "--from", "earliest", "--exit-at-end").stdout.splitlines(), left)
+                broker.kill()
+
     def test_a_torn_tail_is_normal(self):
         with broker_process.Broker(BIN) as broker:
             broker.start()
