@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -310,6 +311,37 @@ class HttpPages(ServerTest):
         server = self.server()
         self.assertEqual(server.get("/metrics", headers={"Host": "evil.example"})[0], 403)
         self.assertEqual(server.get("/metrics", headers={"Origin": "http://evil.example"})[0], 403)
+
+
+class OperationsPage(ServerTest):
+    """docs/OPERATIONS.md names what there is, and nothing else."""
+
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "OPERATIONS.md").read_text()
+
+    def test_settings_and_defaults(self):
+        printed = subprocess.run([BIN / "tidemarkd", "--print-config"], capture_output=True, text=True, check=True).stdout
+        settings, section = {}, ""
+        for line in printed.splitlines():
+            if line.startswith("["):
+                section = line.strip("[]") + "."
+            elif line and not line.startswith("#"):
+                key, value = line.split("  # ")[0].split(" = ")
+                settings[section + key] = value.strip('"') or "empty"
+        table = self.page.split("| key | default | meaning |")[1].split("\n\n")[0]
+        described = {key: value.strip("`") for key, value in re.findall(r"^\| `([^`]+)` \| (\S+) \|", table, re.M)}
+        self.assertEqual(described, settings)
+
+    def test_flags(self):
+        help_text = subprocess.run([BIN / "tidemarkd", "--help"], capture_output=True, text=True, check=True).stdout
+        table = self.page.split("| flag | setting | default |")[1].split("\n\n")[0]
+        self.assertEqual(set(re.findall(r"--[a-z][a-z-]+", table)), set(re.findall(r"--[a-z][a-z-]+", help_text)))
+
+    def test_metrics(self):
+        server = self.server()
+        server.cli("topic", "create", "t")
+        served = "".join(server.get(path)[2] for path in ("/metrics", "/metrics/partitions"))
+        table = self.page.split("| metric | labels | type | meaning |")[1].split("\n\n")[0]
+        self.assertEqual(set(re.findall(r"`(tidemark_\w+)`", table)), set(re.findall(r"^# TYPE (\w+)", served, re.M)))
 
 
 def main():
