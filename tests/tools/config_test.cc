@@ -65,6 +65,17 @@ TEST(Config, auto_values_come_from_the_machine) {
   EXPECT_EQ(huge->broker.memory_limit_bytes, 2 * kGibibyte);
 }
 
+TEST(Config, little_memory_and_few_descriptors_make_smaller_caches) {
+  const Result<Config> roomy = make_config(Settings(), kMachine);
+  ASSERT_TRUE(roomy);
+  EXPECT_EQ(roomy->broker.tail_cache_bytes, broker::BrokerOptions().tail_cache_bytes);
+  EXPECT_EQ(roomy->broker.open_files_max, broker::BrokerOptions().open_files_max);
+  const Result<Config> tight = make_config(Settings(), {.processors = 1, .memory_bytes = 256ull << 20, .open_files_max = 1024});
+  ASSERT_TRUE(tight);
+  EXPECT_EQ(tight->broker.tail_cache_bytes, 8ull << 20);
+  EXPECT_EQ(tight->broker.open_files_max, 512u);
+}
+
 TEST(Config, a_flag_beats_a_variable_beats_the_file_beats_the_default) {
   Settings settings;
   ASSERT_TRUE(settings.merge_file("shards = 2\n[native]\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"debug\"\n", "broker.toml"));

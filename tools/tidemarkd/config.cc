@@ -129,9 +129,9 @@ void read_broker(Reader& reader, const Machine& machine, Config& config) {
   } else {
     options.memory_limit_bytes = reader.size("memory.limit", 64 * kMebibyte);
   }
-  options.tail_cache_bytes = options.memory_limit_bytes / 8;
-  // The rest is for connections.
-  options.open_files_max = std::max<std::size_t>(64, machine.open_files_max / 2);
+  options.tail_cache_bytes = std::min(options.tail_cache_bytes, options.memory_limit_bytes / 8);
+  // At least half of the descriptors are for connections.
+  options.open_files_max = std::clamp<std::size_t>(machine.open_files_max / 2, 64, options.open_files_max);
 }
 
 }  // namespace
