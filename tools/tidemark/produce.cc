@@ -38,6 +38,8 @@ struct Plan {
 
 constexpr std::size_t kLineBytesMax = 8 * 1024 * 1024;  ///< No batch may be larger, so no record can be.
 constexpr std::chrono::seconds kDeliveryTimeout{30};
+/// Large, because a flush costs the same for much as for little; a slow trickle is sent at once all the same.
+constexpr std::size_t kBatchBytes = 512 * 1024;
 /// Shorter waits are left to add up: a timer would turn them into longer ones.
 constexpr std::chrono::milliseconds kSleepMin{1};
 
@@ -65,6 +67,7 @@ Status make_plan(const ProduceOptions& options, const Globals& globals, Plan& pl
   const std::optional<Codec> codec = parse_codec(options.compression);
   CHECK(codec.has_value());  // Checked while parsing.
   plan.producer.codec = *codec;
+  plan.producer.batch_bytes = kBatchBytes;
   plan.producer.delivery_timeout = globals.timeout.value_or(kDeliveryTimeout);
   return {};
 }

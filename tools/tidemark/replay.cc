@@ -32,6 +32,8 @@ struct Plan {
 };
 
 constexpr std::chrono::seconds kDeliveryTimeout{30};
+/// Large, because a flush costs the same for much as for little; a slow trickle is sent at once all the same.
+constexpr std::size_t kBatchBytes = 512 * 1024;
 constexpr std::chrono::milliseconds kSleepMin{1};  ///< Shorter waits add up until a timer can keep them.
 
 Status make_plan(const ReplayOptions& options, Plan& plan) {
@@ -138,6 +140,7 @@ Exit replay(const ReplayOptions& options, const Globals& globals, Interrupts& in
   }
   ProducerOptions producer_options;
   producer_options.delivery_timeout = globals.timeout.value_or(kDeliveryTimeout);
+  producer_options.batch_bytes = kBatchBytes;
   Result<Producer> producer = client->producer(options.into, producer_options);
   if (!producer) return report(producer.error(), globals.output);
 
