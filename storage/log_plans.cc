@@ -1,3 +1,5 @@
+#include <mutex>
+#include <string>
 #include <vector>
 
 #include "storage/base/crc32c.h"
@@ -82,9 +84,9 @@ Status CheckpointPlan::execute(FileCache& files) {
   for (const ToSeal& work : to_seal) {
     if (const Status done = seal_segment(work.segment, work.index, work.indexed, files); !done && !work.segment->removed) return done;
   }
-  if (!segment || index_entries == 0 || segment->removed) return {};
-  const Status written = write_index(*segment, file_system, index_first, index_bytes);
-  return written || segment->removed ? Status() : written;
+  if (!segment || index_entries == 0) return {};
+  const std::lock_guard lock(segment->loading);
+  return segment->removed ? Status() : write_index(*segment, file_system, index_first, index_bytes);
 }
 
 Status TimesPlan::execute(FileCache& files) {
@@ -97,17 +99,18 @@ Status TimesPlan::execute(FileCache& files) {
 
 Status RemovePlan::execute(FileCache& files) {
   FileSystem& file_system = files.file_system();
-  std::vector<std::string> paths;
+  std::vector<std::string> leaving;
   for (const auto& segment : segments) {
-    for (std::string path : {segment->log_path(), segment->index_path(), segment->seal_path()}) paths.push_back(std::move(path));
-  }
-  for (const std::string& path : paths) {
-    if (const Status renamed = set_aside(file_system, path); !renamed) return renamed;
-    files.forget(path);
+    const std::lock_guard lock(segment->loading);  // A checkpoint may be about to seal it, which it does not once this is over.
+    for (const std::string& path : {segment->log_path(), segment->index_path(), segment->seal_path()}) {
+      if (const Status renamed = set_aside(file_system, path); !renamed) return renamed;
+      files.forget(path);
+      leaving.push_back(path + ".deleted");
+    }
   }
   if (const Status synced = file_system.sync_directory(directory); !synced) return synced;
-  for (const std::string& path : paths) {
-    if (const Status removed = remove_if_there(file_system, path + ".deleted"); !removed) return removed;
+  for (const std::string& path : leaving) {
+    if (const Status removed = remove_if_there(file_system, path); !removed) return removed;
   }
   return {};
 }

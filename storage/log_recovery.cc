@@ -71,6 +71,7 @@ Status LogRecovery::list_segments() {
   if (!entries && entries.error().code == Errc::not_found) return {};
   if (!entries) return entries.error();
   std::vector<Offset> seals;
+  std::vector<Offset> indexes;
   for (const DirectoryEntry& entry : *entries) {
     if (entry.is_directory) continue;
     const std::string path = directory_ + "/" + entry.name;
@@ -82,11 +83,23 @@ Status LogRecovery::list_segments() {
       found_.push_back({*base, *bytes, false});
     } else if (const std::optional<Offset> sealed = parse_segment_file_name(entry.name, ".seal")) {
       seals.push_back(*sealed);
+    } else if (const std::optional<Offset> indexed = parse_segment_file_name(entry.name, ".idx")) {
+      indexes.push_back(*indexed);
     }
   }
   std::ranges::sort(found_, {}, &Found::base);
   std::ranges::sort(seals);
   for (Found& segment : found_) segment.has_seal = std::ranges::binary_search(seals, segment.base);
+  if (const Status removed = remove_orphans(seals, ".seal"); !removed) return removed;
+  return remove_orphans(indexes, ".idx");
+}
+
+Status LogRecovery::remove_orphans(const std::vector<Offset>& bases, std::string_view suffix) {
+  for (const Offset base : bases) {
+    // One at or above the log start stays: it is a witness that a segment is missing.
+    if (base >= hints_.log_start || std::ranges::binary_search(found_, base, {}, &Found::base)) continue;
+    if (const Status removed = file_system_.remove(directory_ + "/" + segment_file_name(base, suffix)); !removed) return removed;
+  }
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/log.h"
@@ -33,6 +34,8 @@ class LogRecovery {
 
   /// Lists the directory; removes what a crash left half-way.
   Status list_segments();
+  /// Derived files of segments that were trimmed away, whose log file is gone already.
+  Status remove_orphans(const std::vector<Offset>& bases, std::string_view suffix);
   /// Finishes the removal of segments that were trimmed away.
   Status remove_trimmed();
   /// Removes segments in which nothing was ever written and whose base offset is no longer the end; appends the one that still fits.

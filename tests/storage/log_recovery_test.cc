@@ -140,6 +140,18 @@ TEST_F(LogRecoveryTest, finishes_a_removal_that_was_interrupted) {
   expect_sound();
 }
 
+TEST_F(LogRecoveryTest, removes_what_is_derived_from_a_segment_that_is_trimmed_and_gone) {
+  write({"a"});
+  log().roll();
+  write({"b"});
+  checkpoint();
+  hints().log_start = {1};
+  ASSERT_TRUE(disk().remove(kFirstLog));
+  open();
+  EXPECT_EQ(files_there(), (std::vector<std::string>{"00000000000000000001.idx", "00000000000000000001.log"}));
+  expect_sound();
+}
+
 TEST_F(LogRecoveryTest, a_log_trimmed_to_nothing_goes_on_at_its_start) {
   write({"a"});
   checkpoint();
