@@ -130,6 +130,8 @@ void Subscriptions::fed(const SubscriptionPtr& subscription, Result<broker::Read
     deliver.set_high_watermark(read->high_watermark.value);
     deliver.set_size(static_cast<std::uint32_t>(bytes));
     session_.push(FrameType::deliver, deliver, std::move(read->batches));
+  } else if (bytes == 0) {
+    subscription->next = read->next;  // A stretch that cleaning left empty, or nothing new.
   }
   // Through the shard, so that one busy subscription does not keep the others from their turn.
   session_.shard().post([self = session_.shared_from_this(), this, subscription] { feed(subscription); });
