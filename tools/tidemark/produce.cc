@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "tools/tidemark/failure_reporter.h"
 #include "tools/tidemark/input.h"
 #include "tools/tidemark/line_reader.h"
 #include "tools/tidemark/options.h"
@@ -75,14 +76,10 @@ Status make_plan(const ProduceOptions& options, const Globals& globals, Plan& pl
 /// Prints one JSON line per record, in input order, and what was refused on stderr.
 class Reporter {
  public:
-  Reporter(const Globals& globals, Writer& out) : output_(globals.output), out_(out) {}
+  Reporter(const Globals& globals, Writer& out) : output_(globals.output), failures_("line", globals.output, write_stderr), out_(out) {}
 
   void operator()(const Sender::Answer& answer) {
-    if (answer.error) {
-      Error named = *answer.error;
-      named.detail = fmt::format("line {}: {}", answer.tag, named.detail.empty() ? to_string(named.code) : named.detail);
-      report(named, output_);
-    }
+    if (answer.error) failures_.add(answer.tag, *answer.error);
     if (output_ != OutputFormat::jsonl) return;
     boost::json::object line;
     if (answer.error) {
@@ -97,8 +94,11 @@ class Reporter {
     [[maybe_unused]] const Status written = out_.write(boost::json::serialize(line) + "\n");
   }
 
+  void finish() { failures_.flush(); }
+
  private:
   OutputFormat output_;
+  FailureReporter failures_;
   Writer& out_;
 };
 
@@ -192,6 +192,7 @@ Exit produce(const ProduceOptions& options, const Globals& globals, Interrupts& 
     client->close();  // What is under way gets a moment; the rest is answered `cancelled`.
   }
   sender.finish();
+  reporter.finish();
   Sender::Totals totals = sender.totals();
   if (totals.durability.empty()) totals.durability = topic->durability;
   const double seconds = stopwatch.seconds();

@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "tools/tidemark/failure_reporter.h"
 #include "tools/tidemark/merged_reader.h"
 #include "tools/tidemark/options.h"
 #include "tools/tidemark/rate.h"
@@ -145,8 +146,9 @@ Exit replay(const ReplayOptions& options, const Globals& globals, Interrupts& in
   if (!producer) return report(producer.error(), globals.output);
 
   const Stopwatch stopwatch;
-  Sender sender(*std::move(producer), [&globals](const Sender::Answer& answer) {
-    if (answer.error) report(*answer.error, globals.output);
+  FailureReporter failures("record", globals.output, write_stderr);
+  Sender sender(*std::move(producer), [&failures](const Sender::Answer& answer) {
+    if (answer.error) failures.add(answer.tag, *answer.error);
   });
   Copied copied;
   {
@@ -158,6 +160,7 @@ Exit replay(const ReplayOptions& options, const Globals& globals, Interrupts& in
   }
   if (interrupts.interrupted()) client->close();  // What is under way gets a moment.
   sender.finish();
+  failures.flush();
   Sender::Totals totals = sender.totals();
   if (totals.durability.empty()) totals.durability = target->durability;
   const double seconds = stopwatch.seconds();
