@@ -129,6 +129,7 @@ void Broker::Impl::end_work() {
 
 /// Streams whose live records hold up the state log's oldest file: their owners restate them at its end.
 void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
+  if (stopping) return;  // The log is about to end, and with it whoever would answer.
   for (const storage::StreamKey& stream : streams) {
     const std::optional<PartitionKey> key = PartitionKey::from_stream(stream);
     const std::size_t home = key ? home_of(*key) : kMetadataShard;
