@@ -45,6 +45,8 @@ struct ShardState {
 
 struct Broker::Impl {
   Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOptions options_in, std::function<void(Error)> fatal_in);
+  /// After a failed flush the committer still holds work, and the work holds partitions: both go before the shards.
+  ~Impl() { committer.reset(); }
 
   // broker_recovery.cc: what open() does, in order.
   Status recover();
