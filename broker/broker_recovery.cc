@@ -12,7 +12,10 @@ namespace {
 
 constexpr std::string_view kRemovals = "removals/";
 
-std::string start_text(bool clean) { return clean ? "clean start" : "recovery after an unclean stop"; }
+std::string start_text(bool first, bool clean) {
+  if (first) return "first start";
+  return clean ? "clean start" : "recovery after an unclean stop";
+}
 
 }  // namespace
 
@@ -39,7 +42,7 @@ Status Broker::Impl::recover() {
 
   if (Status partitions = open_partitions(); !partitions) return partitions;
   recovery_duration = std::chrono::duration_cast<std::chrono::milliseconds>(runtime.clock().steady() - began);
-  log_info(start_text(clean_start) + ": " + std::to_string(shards[0]->topics->by_name.size()) + " topics, " +
+  log_info(start_text(starts == 0, clean_start) + ": " + std::to_string(shards[0]->topics->by_name.size()) + " topics, " +
            format_size(recovery_scanned_bytes) + " read, " + std::to_string(recovery_duration.count()) + " ms");
   return {};
 }
