@@ -11,9 +11,39 @@ namespace {
 constexpr std::size_t kLengthBytes = 4;
 constexpr int kRecursionMax = 16;
 
-constexpr std::array<std::string_view, 18> kNames = {
-    "",        "hello", "create_topic", "list_topics", "describe_topic", "alter_topic", "delete_topic", "trim_topic", "init_producer",
-    "produce", "fetch", "find_offset",  "subscribe",   "credit",         "unsubscribe", "deliver",      "status",     "doctor",
+constexpr std::array<std::string_view, 32> kNames = {
+    "",
+    "hello",
+    "create_topic",
+    "list_topics",
+    "describe_topic",
+    "alter_topic",
+    "delete_topic",
+    "trim_topic",
+    "init_producer",
+    "produce",
+    "fetch",
+    "find_offset",
+    "subscribe",
+    "credit",
+    "unsubscribe",
+    "deliver",
+    "status",
+    "doctor",
+    "group_heartbeat",
+    "group_news",
+    "leave_group",
+    "commit_offsets",
+    "group_positions",
+    "create_group",
+    "alter_group",
+    "delete_group",
+    "list_groups",
+    "describe_group",
+    "group_lag",
+    "seek_group",
+    "group_history",
+    "undo_seek",
 };
 
 }  // namespace

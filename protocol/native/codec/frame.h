@@ -47,6 +47,20 @@ enum class FrameType : std::uint16_t {
   deliver = 15,
   status = 16,
   doctor = 17,
+  group_heartbeat = 18,
+  group_news = 19,
+  leave_group = 20,
+  commit_offsets = 21,
+  group_positions = 22,
+  create_group = 23,
+  alter_group = 24,
+  delete_group = 25,
+  list_groups = 26,
+  describe_group = 27,
+  group_lag = 28,
+  seek_group = 29,
+  group_history = 30,
+  undo_seek = 31,
 };
 bool known_frame_type(std::uint16_t type);
 std::string_view to_string(FrameType type);
