@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "broker/broker_impl.h"
+#include "broker/groups/groups_impl.h"
 #include "storage/base/log.h"
 
 namespace tidemark::broker {
@@ -30,7 +31,11 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
     shards.push_back(
         std::make_unique<ShardState>(runtime.shard(i), options.tail_cache_bytes / count, options.memory_limit_bytes / 4 / count));
   }
+  groups_impl = std::make_shared<GroupsImpl>(*this);
+  groups = std::make_unique<Groups>(groups_impl);
 }
+
+Broker::Impl::~Impl() { committer.reset(); }
 
 std::size_t Broker::Impl::current_shard() const {
   for (const auto& shard : shards) {
@@ -72,6 +77,46 @@ void Broker::Impl::on_all_shards(std::function<void(ShardState&)> visit, Task do
       if (--gather->left == 0) on_shard(here, [gather] { gather->done(); });
     });
   }
+}
+
+void Broker::Impl::look_at(std::vector<PlaceQuestion> questions, UniqueFunction<void(std::vector<Result<PlaceReport>>)> done) {
+  struct Gather {
+    std::vector<PlaceQuestion> questions;
+    std::vector<Result<PlaceReport>> answers;  // Each shard writes its own.
+    Countdown countdown;
+  };
+  const std::size_t here = current_shard();
+  auto gather = std::make_shared<Gather>();
+  gather->answers.resize(questions.size());
+  gather->questions = std::move(questions);
+  gather->countdown.left = gather->questions.size() + 1;
+  // It holds itself until the last answer.
+  gather->countdown.done = [this, here, gather, done = std::move(done)]() mutable {
+    on_shard(here, [gather, done = std::move(done)]() mutable {
+      gather->countdown.done = nullptr;
+      done(std::move(gather->answers));
+    });
+  };
+  std::vector<std::vector<std::size_t>> by_shard(shards.size());
+  for (std::size_t i = 0; i < gather->questions.size(); ++i) by_shard[home_of(gather->questions[i].where)].push_back(i);
+  for (std::size_t shard = 0; shard < shards.size(); ++shard) {
+    if (by_shard[shard].empty()) continue;
+    on_shard(shard, [this, shard, gather, numbers = std::move(by_shard[shard])] {
+      for (const std::size_t i : numbers) {
+        const auto found = shards[shard]->partitions.find(gather->questions[i].where);
+        if (found == shards[shard]->partitions.end()) {
+          gather->answers[i] = Error{Errc::unknown_topic, "the topic was deleted"};
+          gather->countdown.one_less();
+          continue;
+        }
+        found->second->look(gather->questions[i].query, [gather, i](Result<PlaceReport> report) {
+          gather->answers[i] = std::move(report);
+          gather->countdown.one_less();
+        });
+      }
+    });
+  }
+  gather->countdown.one_less();
 }
 
 // --- Background work.
@@ -132,7 +177,8 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
   if (stopping) return;  // The log is about to end, and with it whoever would answer.
   for (const storage::StreamKey& stream : streams) {
     const std::optional<PartitionKey> key = PartitionKey::from_stream(stream);
-    const std::size_t home = key ? home_of(*key) : kMetadataShard;
+    const bool of_group = stream.kind == storage::StreamKind::group;
+    const std::size_t home = key ? home_of(*key) : of_group ? groups_impl->home_of(stream.id) : kMetadataShard;
     on_shard(home, [this, home, key, stream] {
       std::vector<storage::StateRecord> records;
       if (key) {
@@ -142,6 +188,8 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
         } else if (shards[home]->topics->by_id.find(key->topic) == shards[home]->topics->by_id.end()) {
           records.push_back({stream, storage::StateRecordType::deleted, true, 0, {}});
         }
+      } else if (stream.kind == storage::StreamKind::group) {
+        records = groups_impl->snapshot(home, stream);
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
       } else if (stream.kind == storage::StreamKind::broker) {
@@ -170,6 +218,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSyst
 
 std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
 const BrokerOptions& Broker::options() const { return impl_->options; }
+Groups& Broker::groups() { return *impl_->groups; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
 namespace {
@@ -321,12 +370,20 @@ void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
   status.recovery_duration = impl_->recovery_duration;
   status.recovery_scanned_bytes = impl_->recovery_scanned_bytes;
   status.clean_start = impl_->clean_start;
-  auto tails = std::make_shared<std::atomic<std::size_t>>(0);
-  impl_->on_all_shards([tails](ShardState& shard) { *tails += shard.tails.bytes(); },
-                       [impl = impl_.get(), tails, status = std::move(status), done = std::move(done)]() mutable {
-                         status.memory_used_bytes = *tails + impl->staging.used();
-                         done(std::move(status));
-                       });
+  struct Sums {
+    std::atomic<std::size_t> tail_bytes = 0, groups = 0;
+  };
+  auto sums = std::make_shared<Sums>();
+  impl_->on_all_shards(
+      [impl = impl_.get(), sums](ShardState& shard) {
+        sums->tail_bytes += shard.tails.bytes();
+        sums->groups += impl->groups_impl->shards[shard.shard.index()].by_name.size();
+      },
+      [impl = impl_.get(), sums, status = std::move(status), done = std::move(done)]() mutable {
+        status.memory_used_bytes = sums->tail_bytes + impl->staging.used();
+        status.groups = sums->groups;
+        done(std::move(status));
+      });
 }
 
 // --- Stopping.
@@ -343,8 +400,19 @@ void Broker::stop(Done<void> done) {
   });
 }
 
-/// Drains every partition, then checkpoints them, then ends the state log and writes the marker.
+/// Ends what groups have under way, drains every partition, then checkpoints them, then ends the state log and writes the marker.
 void Broker::Impl::stop_partitions(Done<void> done) {
+  auto groups_done = std::make_shared<Countdown>();
+  groups_done->done = [this, done = std::move(done)]() mutable {
+    on_shard(kMetadataShard, [this, done = std::move(done)]() mutable { drain_partitions(std::move(done)); });
+  };
+  groups_done->left += shards.size();
+  on_all_shards(
+      [this, groups_done](ShardState& shard) { groups_impl->drain(shard.shard.index(), [groups_done] { groups_done->one_less(); }); },
+      [groups_done] { groups_done->one_less(); });
+}
+
+void Broker::Impl::drain_partitions(Done<void> done) {
   auto drain = std::make_shared<Countdown>();
   drain->done = [this, done = std::move(done)]() mutable {
     // On whichever shard drained last.

@@ -120,7 +120,7 @@ struct BrokerStatus {
   std::string data_directory;
   Uuid cluster_id;
   std::chrono::milliseconds uptime{};
-  std::size_t topics = 0, partitions = 0;
+  std::size_t topics = 0, partitions = 0, groups = 0;
   std::uint64_t disk_free_bytes = 0, disk_total_bytes = 0;
   std::optional<std::string> read_only_reason;
   std::uint64_t memory_used_bytes = 0, memory_limit_bytes = 0;
@@ -130,6 +130,9 @@ struct BrokerStatus {
   std::uint64_t recovery_scanned_bytes = 0;
   bool clean_start = false;
 };
+
+class Groups;
+struct GroupsImpl;
 
 class Broker {
  public:
@@ -170,11 +173,15 @@ class Broker {
   void describe(const RequestContext& context, std::string topic, Done<std::vector<PartitionInfo>> done);
   void status(const RequestContext& context, Done<BrokerStatus> done);
 
+  /// Consumer groups; broker/groups/groups.h.
+  Groups& groups();
+
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
   void stop(Done<void> done);
 
  private:
+  friend struct GroupsImpl;
   struct Impl;
   explicit Broker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

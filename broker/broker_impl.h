@@ -43,10 +43,16 @@ struct ShardState {
   std::optional<TimerId> retention_timer;
 };
 
+/// A question to one of many partitions.
+struct PlaceQuestion {
+  PartitionKey where;
+  PlaceQuery query;
+};
+
 struct Broker::Impl {
   Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOptions options_in, std::function<void(Error)> fatal_in);
   /// After a failed flush the committer still holds work, and the work holds partitions: both go before the shards.
-  ~Impl() { committer.reset(); }
+  ~Impl();
 
   // broker_recovery.cc: what open() does, in order.
   Status recover();
@@ -80,12 +86,16 @@ struct Broker::Impl {
   /// Finds the partition on its shard and hands the answer back to the calling one.
   template <class T>
   void on_partition(const TopicPartition& where, Done<T> done, UniqueFunction<void(Partition&, Done<T>)> call);
+  /// Asks many partitions at once, one hand-over per shard; answers in the order of the questions, on the calling shard. unknown_topic for
+  /// partitions that are gone.
+  void look_at(std::vector<PlaceQuestion> questions, UniqueFunction<void(std::vector<Result<PlaceReport>>)> done);
   void schedule_checkpoints(ShardState& shard);
   void run_due_checkpoints(ShardState& shard);
   void schedule_retention(ShardState& shard);
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);
+  void drain_partitions(Done<void> done);
   void checkpoint_everything(Task done);
 
   Runtime& runtime;
@@ -102,6 +112,9 @@ struct Broker::Impl {
   std::unique_ptr<Committer> committer;
   std::vector<std::unique_ptr<ShardState>> shards;
   std::atomic<bool> stopping = false;
+
+  std::shared_ptr<GroupsImpl> groups_impl;
+  std::unique_ptr<Groups> groups;
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "broker/broker_impl.h"
+#include "broker/groups/groups_impl.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 #include "storage/batch/filler_batch.h"
@@ -53,6 +54,8 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
       return metadata.replay(record);
     case storage::StreamKind::partition:
       return recovered.apply(record);
+    case storage::StreamKind::group:
+      return groups_impl->replay(record);
     case storage::StreamKind::broker: {
       state::BrokerChange change;
       if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
@@ -91,6 +94,7 @@ Status Broker::Impl::open_partitions() {
     }
   }
   recovered.clear();
+  groups_impl->recovered();
   return {};
 }
 
@@ -142,6 +146,7 @@ void Broker::Impl::begin_background_work() {
     shard->shard.post([this, state = shard.get()] {
       schedule_checkpoints(*state);
       schedule_retention(*state);
+      groups_impl->begin_background_work(state->shard.index());
     });
   }
   // What the state log says of producers may speak of batches that a power cut took: say anew what is there.

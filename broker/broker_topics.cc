@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "broker/broker_impl.h"
+#include "broker/groups/groups_impl.h"
 #include "storage/base/log.h"
 
 /// Changes to topics: judged on the metadata shard, recorded in the metadata store, then shown to all shards at once.
@@ -80,13 +81,14 @@ std::shared_ptr<const TopicTable> Broker::Impl::build_table() const {
 
 void Broker::Impl::install_table(Task done) {
   on_all_shards(
-      [table = build_table()](ShardState& shard) {
+      [this, table = build_table()](ShardState& shard) {
         if (table->revision < shard.topics->revision) return;
         shard.topics = table;
         for (const auto& [key, partition] : shard.partitions) {
           const auto topic = table->by_id.find(key.topic);
           if (topic != table->by_id.end()) partition->set_topic(topic->second);
         }
+        groups_impl->topics_changed(shard.shard.index());
       },
       std::move(done));
 }

@@ -34,6 +34,22 @@ class ColdReads {
   std::deque<std::pair<std::size_t, Task>> waiting_;
 };
 
+/// A question to a partition about one of its offsets, for lag and seeks.
+struct PlaceQuery {
+  std::optional<Offset> at;                ///< Where is it?
+  std::optional<Offset> and_at;            ///< How many bytes from `at` to this?
+  std::optional<std::int64_t> by_time_ms;  ///< Which offset has this record time? Takes the place of `and_at`.
+};
+struct PlaceReport {
+  Offset log_start;
+  Offset end;                            ///< Last stable offset.
+  std::optional<Timestamp> append_time;  ///< Of the record at `at`; nullopt at the end, and outside the log.
+  bool estimated = false;
+  std::optional<Offset> by_time;  ///< The end when no record is that late.
+  std::uint64_t bytes = 0;        ///< Between the two, whichever comes first.
+  bool quarantined = false;       ///< `at` lies in damage.
+};
+
 /// What a partition works with; all of it outlives the partition.
 struct PartitionServices {
   Runtime& runtime;
@@ -65,6 +81,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void append(Slice batch, Done<Appended> done);
   void read(ReadRequest request, Done<ReadReply> done);
   void find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  /// The bounds, and where `at` lies. Reads the index when it is not in memory.
+  void look(const PlaceQuery& query, Done<PlaceReport> done);
   void trim(Offset before, Done<Offset> done);
   PartitionInfo describe() const;
   void set_topic(std::shared_ptr<const Topic> topic);
@@ -126,6 +144,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
   void remove_files();
   void look_up_times();
+  void look_at_places(std::optional<Offset> at, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
   void started() { ++under_way_; }
   void finished();
 

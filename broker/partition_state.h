@@ -18,7 +18,7 @@ namespace tidemark::broker {
 struct PartitionKey {
   Uuid topic;
   std::int32_t partition = 0;
-  bool operator==(const PartitionKey&) const = default;
+  auto operator<=>(const PartitionKey&) const = default;
   storage::StreamKey stream() const;
   /// nullopt for a stream that is no partition's.
   static std::optional<PartitionKey> from_stream(const storage::StreamKey& stream);

@@ -268,21 +268,19 @@ void Log::add_damage(const std::vector<Damage>& found) {
 
 const Damage* Log::damage_at(Offset offset) const { return damage_containing(damage_, offset); }
 
-std::optional<Timestamp> Log::append_time_at(Offset offset) const {
-  if (segments_.empty() || offset < segments_.front()->base) return std::nullopt;
-  Segment& segment = *segments_[segment_at(offset)];
-  const auto in_index = [offset](const SegmentIndex& index) -> std::optional<Timestamp> {
-    const std::optional<std::size_t> entry = index.find_offset(offset);
-    if (!entry) return std::nullopt;
-    return index.entries[*entry].append_time;
-  };
-  if (!segment.frozen()) return in_index(segment.index);
-  if (segment.pinned) return in_index(segment.pinned->index);
-  if (const std::shared_ptr<const LoadedIndex> cached = segment.cached_index(); cached && !cached->index.entries.empty()) {
-    return in_index(cached->index);
-  }
-  if (segment.first_append_ms == Segment::kUnknownTime) return std::nullopt;
-  return from_ms(segment.first_append_ms);
+std::optional<Place> Log::place_of(Offset offset) const {
+  PlacePlan plan = plan_place(offset);
+  if (!plan.view.index) plan.view.index = plan.view.segment->cached_index();
+  if (!plan.view.index) return std::nullopt;
+  return plan.in(*plan.view.index);
+}
+
+PlacePlan Log::plan_place(Offset offset) const {
+  CHECK(log_start_ <= offset && offset < flushed_offset_);
+  const std::size_t number = segment_at(offset);
+  std::uint64_t bytes_before = 0;
+  for (std::size_t i = 0; i < number; ++i) bytes_before += segments_[i]->flushed_bytes;
+  return {view(number, offset, 0), offset, bytes_before};
 }
 
 bool Log::times_known() const {

@@ -189,6 +189,22 @@ struct CheckpointPlan {
   Status execute(FileCache& files);
 };
 
+/// Where and when a record was appended, as exactly as the index says: of the interval that holds it, so never later than the truth.
+struct Place {
+  Timestamp append_time{};
+  bool estimated = false;          ///< The time was rebuilt from the log.
+  std::uint64_t bytes_before = 0;  ///< Of the log, from its first segment to the interval: the difference of two is what lies between.
+};
+
+struct PlacePlan {
+  SegmentView view;
+  Offset offset;
+  std::uint64_t bytes_before = 0;  ///< The segment.
+  /// Blocking. Errors: io_error; offset_out_of_range when the segment was removed meanwhile.
+  Result<Place> execute(FileCache& files);
+  Place in(const LoadedIndex& index) const;
+};
+
 /// Append times of sealed segments that nobody has looked at since open(): retention and lag time ask for them.
 struct TimesPlan {
   std::vector<std::shared_ptr<Segment>> segments;
@@ -263,9 +279,10 @@ class Log {
   void add_damage(const std::vector<Damage>& found);
   /// The damaged range that contains `offset`, if known.
   const Damage* damage_at(Offset offset) const;
-  /// Append time of the record at `offset` (of its interval: never later than the truth), for lag time and retention. From memory: exact
-  /// for segments whose index is loaded, else of the segment's first batch; nullopt where not even that is known (see plan_times()).
-  std::optional<Timestamp> append_time_at(Offset offset) const;
+  /// What the index says of the record at `offset`; nullopt when the index of its segment is not in memory: plan_place() reads it.
+  /// Pre: log_start <= offset < flushed_offset.
+  std::optional<Place> place_of(Offset offset) const;
+  PlacePlan plan_place(Offset offset) const;
 
   /// True if every segment's append times are known, as retention_start() needs them.
   bool times_known() const;

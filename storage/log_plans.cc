@@ -89,6 +89,21 @@ Status CheckpointPlan::execute(FileCache& files) {
   return segment->removed ? Status() : write_index(*segment, file_system, index_first, index_bytes);
 }
 
+Place PlacePlan::in(const LoadedIndex& index) const {
+  const std::optional<std::size_t> entry = index.index.find_offset(offset);
+  if (!entry) return {view.segment->opened_at, true, bytes_before};  // Damaged as a whole.
+  const IndexEntry& interval = index.index.entries[*entry];
+  // The index of a growing segment is a copy from this entry on, and its positions are those of the file.
+  return {interval.append_time, interval.estimated, bytes_before + interval.position.value};
+}
+
+Result<Place> PlacePlan::execute(FileCache& files) {
+  if (view.index) return in(*view.index);
+  const Result<std::shared_ptr<const LoadedIndex>> loaded = load_index(view.segment, files);
+  if (!loaded) return loaded.error();
+  return in(**loaded);
+}
+
 Status TimesPlan::execute(FileCache& files) {
   Status status;
   for (const auto& segment : segments) {

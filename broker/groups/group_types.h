@@ -54,7 +54,7 @@ enum class WhenGone : std::uint8_t {
 };
 
 /// Settings of one group, alterable live: keys `on.gone` (fail | earliest | latest), `offsets.retention` (duration; empty: for ever),
-/// `lag.objective` (duration), `paused.until` (set by pause and resume).
+/// `lag.objective` (duration).
 struct GroupSettings {
   WhenGone when_gone = WhenGone::earliest;
   std::optional<std::chrono::milliseconds> offsets_retention;  ///< After the last member left. nullopt: progress never expires.

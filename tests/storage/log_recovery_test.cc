@@ -104,8 +104,8 @@ TEST_F(LogRecoveryTest, keeps_exact_append_times_below_the_checkpoint_and_estima
   write({"b"}, start.time_since_epoch().count() + 4'500);
   pass(hours(1));
   open();
-  EXPECT_EQ(log().append_time_at({0}), start);
-  EXPECT_EQ(log().append_time_at({1}), start);  // Same interval as far as the log tells: never later than the truth.
+  EXPECT_EQ(log().place_of({0})->append_time, start);
+  EXPECT_EQ(log().place_of({1})->append_time, start);  // Same interval as far as the log tells: never later than the truth.
 }
 
 TEST_F(LogRecoveryTest, an_empty_segment_at_the_end_is_the_active_one) {

@@ -242,7 +242,7 @@ TEST_F(LogTest, a_clock_that_goes_back_does_not_take_append_times_along) {
   const Timestamp first = now();
   pass(-hours(5));
   write({"b"});
-  EXPECT_EQ(log().append_time_at({1}), first);
+  EXPECT_EQ(log().place_of({1})->append_time, first);
 }
 
 // --- Reading.
@@ -440,8 +440,8 @@ TEST_F(LogTest, append_times_are_exact_to_a_second) {
     write({"x"});
     pass(seconds(1));
   }
-  EXPECT_EQ(log().append_time_at({0}), start);
-  EXPECT_EQ(log().append_time_at({3}), start + seconds(3));
+  EXPECT_EQ(log().place_of({0})->append_time, start);
+  EXPECT_EQ(log().place_of({3})->append_time, start + seconds(3));
 }
 
 TEST_F(LogTest, append_times_survive_sealing_and_a_restart) {
@@ -454,12 +454,16 @@ TEST_F(LogTest, append_times_survive_sealing_and_a_restart) {
   checkpoint();
   open();
   EXPECT_FALSE(log().times_known());
-  EXPECT_EQ(log().append_time_at({1}), std::nullopt);
+  EXPECT_FALSE(log().place_of({1}).has_value());
   ASSERT_TRUE(log().plan_times().execute(files()));
   EXPECT_TRUE(log().times_known());
-  EXPECT_EQ(log().append_time_at({1}), start);  // Of the segment's first batch: never later than the truth.
-  read_all();
-  EXPECT_EQ(log().append_time_at({1}), start + seconds(10));
+  const Result<Place> place = log().plan_place({1}).execute(files());
+  ASSERT_TRUE(place) << place.error().to_string();
+  EXPECT_EQ(place->append_time, start + seconds(10));
+  EXPECT_FALSE(place->estimated);
+  EXPECT_EQ(place->bytes_before, batch_of({"a"}).size());
+  EXPECT_EQ(log().place_of({1})->append_time, start + seconds(10));
+  EXPECT_EQ(log().place_of({2})->bytes_before, 2 * batch_of({"a"}).size());
 }
 
 // --- Trim and retention.

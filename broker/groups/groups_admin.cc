@@ -1,0 +1,185 @@
+#include <algorithm>
+#include <tuple>
+
+#include "broker/groups/groups_impl.h"
+#include "storage/base/printable.h"
+
+/// Making, altering, listing and removing groups.
+namespace tidemark::broker {
+
+void Groups::create(const RequestContext&, CreateGroupRequest request, Done<GroupInfo> done) {
+  GroupsImpl* const impl = impl_.get();
+  const std::string name = request.name;
+  impl->on_home<GroupInfo>(name, std::move(done), [impl, request = std::move(request)](Done<GroupInfo> answer) mutable {
+    if (impl->find(request.name)) return answer(Error{Errc::conflict, "group '" + printable(request.name) + "' exists"});
+    if (Result<GroupSettings> resolved = resolve_group_settings(request.settings); !resolved) return answer(std::move(resolved).error());
+    const TopicTable& topics = impl->topics(impl->broker.current_shard());
+    std::vector<const Topic*> taken;
+    for (const std::string& topic : request.topics) {
+      taken.push_back(topics.find(topic));
+      if (taken.back() == nullptr) return answer(impl->broker.unknown_topic(topic));
+    }
+    // The positions first: a group that exists knows where it starts.
+    std::vector<PlaceQuestion> questions;
+    for (const Topic* const topic : taken) {
+      for (std::int32_t p = 0; p < topic->partitions; ++p) {
+        PlaceQuery query;
+        if (request.start.kind == StartAt::Kind::time) query.by_time_ms = request.start.value;
+        questions.push_back({{topic->id, p}, query});
+      }
+    }
+    std::vector<PartitionKey> keys;
+    for (const PlaceQuestion& question : questions) keys.push_back(question.where);
+    impl->broker.look_at(std::move(questions), [impl, request = std::move(request), keys = std::move(keys),
+                                                answer = std::move(answer)](std::vector<Result<PlaceReport>> places) mutable {
+      for (const Result<PlaceReport>& place : places) {
+        if (!place) return answer(place.error());
+      }
+      if (impl->find(request.name)) return answer(Error{Errc::conflict, "group '" + printable(request.name) + "' exists"});
+      const GroupPtr group = impl->make(request.name, request.start);
+      CHECK(group->state.alter(request.settings).has_value());  // Resolved above.
+      const TopicTable& table = impl->topics(impl->broker.current_shard());
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        const auto topic = table.by_id.find(keys[i].topic);
+        if (topic == table.by_id.end()) continue;
+        group->state.take_up(*topic->second);
+        group->state.set_start(keys[i], resolve_start(request.start, *places[i]));
+      }
+      impl->answer_settled(group, group->state.describe(table), std::move(answer));
+    });
+  });
+}
+
+void Groups::alter(const RequestContext&, std::string name, std::map<std::string, std::string> changes, Done<GroupInfo> done) {
+  GroupsImpl* const impl = impl_.get();
+  impl->on_home<GroupInfo>(name, std::move(done), [impl, name, changes = std::move(changes)](Done<GroupInfo> answer) mutable {
+    Result<GroupPtr> group = impl->get(name);
+    if (!group) return answer(std::move(group).error());
+    if (Status altered = (*group)->state.alter(changes); !altered) return answer(std::move(altered).error());
+    impl->answer_settled(*group, (*group)->state.describe(impl->topics(impl->broker.current_shard())), std::move(answer));
+  });
+}
+
+void Groups::remove(const RequestContext&, std::string name, Done<void> done) {
+  GroupsImpl* const impl = impl_.get();
+  impl->on_home<void>(name, std::move(done), [impl, name](Done<void> answer) mutable {
+    Result<GroupPtr> group = impl->get(name);
+    if (!group) return answer(std::move(group).error());
+    if (!(*group)->state.members().empty()) return answer(impl->live_members(**group, "removed"));
+    impl->remove(*group, std::move(answer));
+  });
+}
+
+Error GroupsImpl::live_members(const HomedGroup& group, std::string_view action) const {
+  std::string detail = "group '" + printable(group.state.name()) + "' has " + std::to_string(group.state.members().size()) +
+                       " live members and cannot be " + std::string(action) + ":";
+  std::size_t named = 0;
+  for (const MemberInfo& member : group.state.members().describe(TopicTable())) {
+    if (++named > 3) break;
+    detail += (named > 1 ? ", " : " ") + printable(member.client_id.empty() ? member.member : member.client_id);
+  }
+  if (group.state.members().size() > 3) detail += ", ...";
+  return {Errc::conflict, std::move(detail)};
+}
+
+void Groups::describe(const RequestContext&, std::string name, Done<GroupInfo> done) {
+  GroupsImpl* const impl = impl_.get();
+  impl->on_home<GroupInfo>(name, std::move(done), [impl, name](Done<GroupInfo> answer) mutable {
+    Result<GroupPtr> group = impl->get(name);
+    if (!group) return answer(std::move(group).error());
+    impl->answer_settled(*group, (*group)->state.describe(impl->topics(impl->broker.current_shard())), std::move(answer));
+  });
+}
+
+namespace {
+
+/// One answer put together from every shard's, sorted by the name of the group.
+template <class T>
+struct Gather {
+  std::vector<T> all;
+  std::size_t left = 0;
+  std::optional<Error> error;
+};
+
+}  // namespace
+
+template <class T>
+void GroupsImpl::from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask) {
+  const std::size_t caller = broker.current_shard();
+  auto gather = std::make_shared<Gather<T>>();
+  auto finish = std::make_shared<Done<std::vector<T>>>(std::move(done));
+  gather->left = shards.size();
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    broker.on_shard(i, [this, i, caller, gather, finish, ask] {
+      ++shards[i].under_way;
+      Done<std::vector<T>> answer = [this, i, caller, gather, finish](Result<std::vector<T>> part) {
+        broker.on_shard(caller, [gather, finish, part = std::move(part)]() mutable {
+          if (part)
+            std::ranges::move(*part, std::back_inserter(gather->all));
+          else
+            gather->error = part.error();
+          if (--gather->left > 0) return;
+          if (gather->error) return (*finish)(*gather->error);
+          (*finish)(std::move(gather->all));
+        });
+        end_one(shards[i]);
+      };
+      if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+      ask(std::move(answer));
+    });
+  }
+}
+
+void Groups::list(const RequestContext&, Done<std::vector<GroupInfo>> done) {
+  GroupsImpl* const impl = impl_.get();
+  Done<std::vector<GroupInfo>> sorted = [done = std::move(done)](Result<std::vector<GroupInfo>> all) mutable {
+    if (all) std::ranges::sort(*all, {}, &GroupInfo::name);
+    done(std::move(all));
+  };
+  impl->from_all_shards<GroupInfo>(std::move(sorted), [impl](Done<std::vector<GroupInfo>> answer) {
+    // All of it is shown once the last record of each group is flushed.
+    struct Waiting {
+      std::vector<GroupInfo> infos;
+      std::size_t left = 1;
+      std::optional<Error> error;
+      Done<std::vector<GroupInfo>> answer;
+      void one_less() {
+        if (--left > 0) return;
+        if (error) return answer(*error);
+        answer(std::move(infos));
+      }
+    };
+    auto waiting = std::make_shared<Waiting>();
+    waiting->answer = std::move(answer);
+    const std::map<std::string, GroupPtr, std::less<>> groups = impl->here().by_name;
+    for (const auto& [name, group] : groups) {
+      if (group->removing) continue;
+      ++waiting->left;
+      waiting->infos.push_back(group->state.describe(impl->topics(impl->broker.current_shard())));
+      impl->settle(group, [waiting](Status recorded) {
+        if (!recorded) waiting->error = recorded.error();
+        waiting->one_less();
+      });
+    }
+    waiting->one_less();
+  });
+}
+
+void Groups::lag(const RequestContext&, std::optional<std::string> name, Done<std::vector<PartitionLag>> done) {
+  GroupsImpl* const impl = impl_.get();
+  if (name) {
+    const std::string group = *name;
+    return impl->on_home<std::vector<PartitionLag>>(group, std::move(done),
+                                                    [impl, name = std::move(name)](Done<std::vector<PartitionLag>> answer) mutable {
+                                                      impl->lag_here(std::move(name), std::move(answer));
+                                                    });
+  }
+  Done<std::vector<PartitionLag>> sorted = [done = std::move(done)](Result<std::vector<PartitionLag>> all) mutable {
+    if (all) std::ranges::sort(*all, {}, [](const PartitionLag& row) { return std::tie(row.group, row.topic, row.partition); });
+    done(std::move(all));
+  };
+  impl->from_all_shards<PartitionLag>(std::move(sorted),
+                                      [impl](Done<std::vector<PartitionLag>> answer) { impl->lag_here(std::nullopt, std::move(answer)); });
+}
+
+}  // namespace tidemark::broker

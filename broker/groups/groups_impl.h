@@ -1,0 +1,124 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/broker_impl.h"
+#include "broker/groups/groups.h"
+#include "broker/groups/stream_group.h"
+
+namespace tidemark::broker {
+
+/// A group on its home shard: its state, and how much of it is recorded.
+struct HomedGroup {
+  explicit HomedGroup(std::string name) : state(std::move(name)) {}
+
+  StreamGroup state;
+  bool unrecorded = false;      ///< A record could not be written: the next one is the whole group.
+  std::uint64_t submitted = 0;  ///< Records handed to the committer, and how many of them are flushed.
+  std::uint64_t settled = 0;
+  std::deque<std::pair<std::uint64_t, Committer::StateDone>> waiting;  ///< Answers, and the record each of them shows.
+  std::optional<TimerId> timer;
+  std::uint64_t commit_order = 0;
+  Timestamp emptied{};    ///< When the last member left; the start of the broker if that was before.
+  bool removing = false;  ///< Its end is being, or was, recorded.
+};
+using GroupPtr = std::shared_ptr<HomedGroup>;
+
+/// The groups of one shard. Touched by that shard only, after recovery.
+struct ShardGroups {
+  std::map<std::string, GroupPtr, std::less<>> by_name;
+  std::size_t under_way = 0;  ///< Calls not answered and records not flushed; a stop waits for them.
+  Task idle;
+  std::optional<TimerId> expiry_timer;
+};
+
+/// Where a group starts in a partition it has no position in; a start by time needs `by_time`.
+Offset resolve_start(const StartAt& start, const PlaceReport& place);
+
+/// What stands behind Groups on all shards.
+struct GroupsImpl {
+  explicit GroupsImpl(Broker::Impl& broker_in);
+
+  // Recovery and the broker's life.
+  Status replay(const storage::StateRecord& record);
+  void recovered();
+  void begin_background_work(std::size_t shard);
+  void topics_changed(std::size_t shard);
+  std::vector<storage::StateRecord> snapshot(std::size_t shard, const storage::StreamKey& stream);
+  /// No timer runs any more; `done` when everything under way is answered.
+  void drain(std::size_t shard, Task done);
+  std::size_t home_of(std::string_view group) const;
+
+  // On the home shard.
+  const TopicTable& topics(std::size_t shard) const { return *broker.shards[shard]->topics; }
+  ShardGroups& here();
+  GroupPtr find(std::string_view name);
+  /// Error unknown_group, or conflict while it is being removed.
+  Result<GroupPtr> get(const std::string& name);
+  GroupPtr make(const std::string& name, StartAt start);
+  /// Records what changed and answers when that, and everything the group shows by now, is flushed. Tells members what is new for them.
+  void settle(const GroupPtr& group, Committer::StateDone then);
+  /// settle(), and then the answer.
+  template <class T>
+  void answer_settled(const GroupPtr& group, T value, Done<T> done) {
+    settle(group, [value = std::move(value), done = std::move(done)](Status recorded) mutable {
+      if (recorded)
+        done(std::move(value));
+      else
+        done(std::move(recorded).error());
+    });
+  }
+  void arm(const GroupPtr& group);
+  void expire_members(const GroupPtr& group);
+  void expire_groups(std::size_t shard);
+  void end_one(ShardGroups& shard);
+  void remove(const GroupPtr& group, Done<void> done);
+  Result<PartitionKey> resolve(const NamedPartition& where);
+
+  /// Runs `call` on the home shard of the group; its answer comes back to the calling one. Error shutting_down.
+  template <class T>
+  void on_home(const std::string& group, Done<T> done, UniqueFunction<void(Done<T>)> call);
+
+  /// Asks every shard and puts the answers together on the calling one.
+  template <class T>
+  void from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask);
+  Error live_members(const HomedGroup& group, std::string_view action) const;
+
+  void commit(CommitRequest request, Done<CommitReply> done);
+  void positions(PositionsRequest request, Done<PositionsReply> done);
+  void seek(RequestContext context, SeekRequest request, std::map<NamedPartition, Offset> others, Done<SeekReply> done);
+  void undo(RequestContext context, std::string name, bool execute, bool force, Done<SeekReply> done);
+  void move(const GroupPtr& group, SeekRecord record, bool force, Done<SeekReply> done);
+  /// On a home shard: the lag of its groups, or of one.
+  void lag_here(std::optional<std::string> name, Done<std::vector<PartitionLag>> done);
+
+  Broker::Impl& broker;
+  std::vector<ShardGroups> shards;
+};
+
+template <class T>
+void GroupsImpl::on_home(const std::string& group, Done<T> done, UniqueFunction<void(Done<T>)> call) {
+  if (Status valid = validate_group_name(group); !valid) return done(std::move(valid).error());
+  const std::size_t home = home_of(group);
+  const std::size_t caller = broker.current_shard();
+  broker.on_shard(home, [this, home, caller, done = std::move(done), call = std::move(call)]() mutable {
+    Done<T> answer = [this, home, caller, done = std::move(done)](Result<T> result) mutable {
+      if (caller == home) {
+        done(std::move(result));
+      } else {
+        broker.on_shard(caller, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+      }
+      end_one(shards[home]);
+    };
+    ++shards[home].under_way;
+    if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    call(std::move(answer));
+  });
+}
+
+}  // namespace tidemark::broker

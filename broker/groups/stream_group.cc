@@ -1,0 +1,355 @@
+#include "broker/groups/stream_group.h"
+
+#include <algorithm>
+
+namespace tidemark::broker {
+namespace {
+
+constexpr std::size_t kPartBytes = 1024 * 1024;  ///< A state record takes 4 MiB; no single entry comes near the rest.
+
+std::int64_t to_ms(Timestamp time) { return time.time_since_epoch().count(); }
+Timestamp from_ms(std::int64_t ms) { return Timestamp(std::chrono::milliseconds(ms)); }
+std::string to_bytes(const Uuid& id) { return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()}; }
+
+/// A change cut into records that are not too large.
+class Parts {
+ public:
+  state::GroupChange& part() {
+    if (bytes_ >= kPartBytes || parts_.empty()) {
+      parts_.emplace_back();
+      bytes_ = 0;
+      topic_ = nullptr;
+    }
+    return parts_.back();
+  }
+  void wrote(std::size_t bytes) { bytes_ += bytes; }
+  state::GroupChange::TopicOffsets& topic(const Uuid& id) {
+    state::GroupChange& change = part();
+    if (topic_ == nullptr || topic_id_ != id) {
+      topic_ = change.add_topics();
+      topic_->set_topic(to_bytes(id));
+      topic_id_ = id;
+      wrote(24);
+    }
+    return *topic_;
+  }
+  std::vector<storage::StateRecord> to_records(const storage::StreamKey& stream, bool snapshot) const {
+    std::vector<storage::StateRecord> records;
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      storage::StateRecordType type = storage::StateRecordType::delta;
+      if (snapshot) type = i == 0 ? storage::StateRecordType::snapshot : storage::StateRecordType::snapshot_more;
+      storage::StateRecord record{
+          .stream = stream, .type = type, .last_part = !snapshot || i + 1 == parts_.size(), .sequence = 0, .payload = {}};
+      record.payload.resize(parts_[i].ByteSizeLong());
+      CHECK(parts_[i].SerializeToArray(record.payload.data(), static_cast<int>(record.payload.size())));
+      records.push_back(std::move(record));
+    }
+    return records;
+  }
+
+ private:
+  std::vector<state::GroupChange> parts_;
+  std::size_t bytes_ = 0;
+  state::GroupChange::TopicOffsets* topic_ = nullptr;
+  Uuid topic_id_;
+};
+
+void write(Parts& parts, const PartitionKey& where, const StreamGroup::Progress* progress) {
+  auto& entry = *parts.topic(where.topic).add_entries();
+  entry.set_partition(where.partition);
+  entry.set_forgotten(progress == nullptr);
+  if (progress != nullptr && progress->committed) {
+    entry.set_offset(progress->committed->offset.value);
+    entry.set_leader_epoch(progress->committed->leader_epoch);
+    entry.set_metadata(progress->committed->metadata);
+    entry.set_time_ms(to_ms(progress->committed->time));
+  }
+  if (progress != nullptr && progress->start) entry.set_start(progress->start->value);
+  parts.wrote(48 + entry.metadata().size());
+}
+
+void write(const SeekRecord& seek, state::GroupChange::Seek& out) {
+  out.set_id(seek.id);
+  out.set_time_ms(to_ms(seek.time));
+  out.set_who(seek.who);
+  out.set_target(seek.target);
+  out.set_forced(seek.forced);
+  if (seek.undid) out.set_undid(*seek.undid);
+  if (seek.undone) out.set_undone(*seek.undone);
+  for (const SeekRow& row : seek.rows) {
+    auto& to = *out.add_rows();
+    to.set_topic(row.where.topic);
+    to.set_partition(row.where.partition);
+    if (row.from) to.set_from(row.from->value);
+    if (row.to) to.set_to(row.to->value);
+    to.set_records(row.records);
+    to.set_bytes(row.bytes);
+    to.set_clamped(row.clamped);
+  }
+}
+
+SeekRecord read(const state::GroupChange::Seek& in) {
+  SeekRecord seek{.id = in.id(),
+                  .time = from_ms(in.time_ms()),
+                  .who = in.who(),
+                  .target = in.target(),
+                  .forced = in.forced(),
+                  .undid = {},
+                  .undone = {},
+                  .rows = {}};
+  if (in.has_undid()) seek.undid = in.undid();
+  if (in.has_undone()) seek.undone = in.undone();
+  for (const auto& row : in.rows()) {
+    SeekRow to{.where = {row.topic(), row.partition()},
+               .from = {},
+               .to = {},
+               .records = row.records(),
+               .bytes = row.bytes(),
+               .clamped = row.clamped()};
+    if (row.has_from()) to.from = Offset{row.from()};
+    if (row.has_to()) to.to = Offset{row.to()};
+    seek.rows.push_back(std::move(to));
+  }
+  return seek;
+}
+
+}  // namespace
+
+void StreamGroup::begin(Timestamp created, StartAt start) {
+  created_ = created;
+  start_ = start;
+  head_changed_ = true;
+}
+
+Status StreamGroup::alter(const std::map<std::string, std::string>& changes) {
+  std::map<std::string, std::string> merged = settings_;
+  for (const auto& [key, value] : changes) {
+    if (value.empty())
+      merged.erase(key);
+    else
+      merged[key] = value;
+  }
+  Result<GroupSettings> resolved = resolve_group_settings(merged);
+  if (!resolved) return std::move(resolved).error();
+  settings_ = std::move(merged);
+  effective_ = *resolved;
+  head_changed_ = true;
+  return {};
+}
+
+StreamGroup::Progress* StreamGroup::find(const PartitionKey& where) {
+  const auto found = progress_.find(where);
+  return found == progress_.end() ? nullptr : &found->second;
+}
+
+void StreamGroup::commit(const PartitionKey& where, CommittedOffset committed, std::uint64_t order) {
+  Progress& progress = progress_[where];
+  if (order != 0 && order < progress.commit_order) return;
+  progress.commit_order = std::max(progress.commit_order, order);
+  progress.committed = std::move(committed);
+  progress.start.reset();
+  changed_positions_.insert(where);
+}
+
+void StreamGroup::set_start(const PartitionKey& where, Offset start) {
+  progress_[where].start = start;
+  changed_positions_.insert(where);
+}
+
+void StreamGroup::forget(const PartitionKey& where) {
+  if (progress_.erase(where) > 0) changed_positions_.insert(where);
+}
+
+void StreamGroup::count_skipped(std::int64_t records) {
+  skipped_records_ += static_cast<std::uint64_t>(records);
+  counters_changed_ = true;
+}
+
+void StreamGroup::count_clamped() {
+  ++clamped_positions_;
+  counters_changed_ = true;
+}
+
+void StreamGroup::take_up(const Topic& topic) {
+  if (topics_.emplace(topic.id, TopicNote{topic.partitions}).second) changed_topics_.insert(topic.id);
+}
+
+StartAt StreamGroup::start_in(const PartitionKey& where) const {
+  const auto note = topics_.find(where.topic);
+  const bool came_later = note != topics_.end() && where.partition >= note->second.partitions_at_start;
+  return came_later ? StartAt{} : start_;
+}
+
+std::vector<const Topic*> StreamGroup::topics(const TopicTable& table) const {
+  std::set<Uuid> ids = members_.subscribed();
+  for (const auto& [id, note] : topics_) ids.insert(id);
+  for (const auto& [where, progress] : progress_) ids.insert(where.topic);
+  std::vector<const Topic*> topics;
+  for (const Uuid& id : ids) {
+    const auto topic = table.by_id.find(id);
+    if (topic != table.by_id.end()) topics.push_back(topic->second.get());
+  }
+  std::ranges::sort(topics, {}, &Topic::name);
+  return topics;
+}
+
+void StreamGroup::topics_changed(const TopicTable& table) {
+  const auto gone = [&](const Uuid& id) { return !table.by_id.contains(id); };
+  std::erase_if(progress_, [&](const auto& entry) {
+    if (!gone(entry.first.topic)) return false;
+    changed_topics_.insert(entry.first.topic);
+    return true;
+  });
+  std::erase_if(topics_, [&](const auto& entry) {
+    if (!gone(entry.first)) return false;
+    changed_topics_.insert(entry.first);
+    return true;
+  });
+  if (!members_.empty()) members_.topics_changed(table);
+  for (const Uuid& id : members_.subscribed()) {
+    const auto topic = table.by_id.find(id);
+    if (topic != table.by_id.end()) take_up(*topic->second);
+  }
+}
+
+SeekRecord& StreamGroup::add_seek(SeekRecord seek) {
+  seek.id = next_seek_++;
+  changed_seeks_.insert(seek.id);
+  history_.push_back(std::move(seek));
+  if (history_.size() > kSeekHistoryMax) history_.pop_front();
+  return history_.back();
+}
+
+SeekRecord* StreamGroup::find_seek(std::uint64_t id) {
+  const auto found = std::ranges::find(history_, id, &SeekRecord::id);
+  return found == history_.end() ? nullptr : &*found;
+}
+
+GroupInfo StreamGroup::describe(const TopicTable& table) const {
+  GroupInfo info{.name = name_,
+                 .kind = GroupKind::stream,
+                 .protocol = members_.empty() ? GroupProtocol::none : GroupProtocol::native,
+                 .state = members_.state(),
+                 .epoch = members_.epoch(),
+                 .created = created_,
+                 .start = start_,
+                 .settings = settings_,
+                 .effective = effective_,
+                 .topics = {},
+                 .members = members_.describe(table),
+                 .skipped_records = skipped_records_,
+                 .clamped_positions = clamped_positions_};
+  for (const Topic* const topic : topics(table)) info.topics.push_back(topic->name);
+  return info;
+}
+
+// --- Records.
+
+void StreamGroup::write_head(state::GroupChange& change) const {
+  auto& head = *change.mutable_head();
+  head.set_created_ms(to_ms(created_));
+  head.set_start_kind(static_cast<std::int32_t>(start_.kind));
+  head.set_start_value(start_.value);
+  for (const auto& [key, value] : settings_) (*head.mutable_settings())[key] = value;
+}
+
+std::vector<storage::StateRecord> StreamGroup::take_records() {
+  Parts parts;
+  if (head_changed_) write_head(parts.part());
+  if (counters_changed_) {
+    parts.part().set_skipped_records(skipped_records_);
+    parts.part().set_clamped_positions(clamped_positions_);
+  }
+  for (const Uuid& id : changed_topics_) {
+    const auto note = topics_.find(id);
+    if (note != topics_.end())
+      parts.topic(id).set_partitions_at_start(note->second.partitions_at_start);
+    else
+      parts.topic(id).set_forgotten(true);
+  }
+  for (const PartitionKey& where : changed_positions_) {
+    const auto progress = progress_.find(where);
+    if (progress != progress_.end() || !changed_topics_.contains(where.topic))
+      write(parts, where, progress == progress_.end() ? nullptr : &progress->second);
+  }
+  state::GroupChange membership;
+  if (members_.take_change(membership)) parts.part().MergeFrom(membership);
+  for (const std::uint64_t id : changed_seeks_) {
+    if (const SeekRecord* const seek = find_seek(id)) write(*seek, *parts.part().add_seeks());
+  }
+  head_changed_ = counters_changed_ = false;
+  changed_topics_.clear();
+  changed_positions_.clear();
+  changed_seeks_.clear();
+  return parts.to_records(stream(), false);
+}
+
+std::vector<storage::StateRecord> StreamGroup::snapshot() const {
+  Parts parts;
+  write_head(parts.part());
+  parts.part().set_skipped_records(skipped_records_);
+  parts.part().set_clamped_positions(clamped_positions_);
+  members_.write_all(parts.part());
+  parts.wrote(parts.part().ByteSizeLong());
+  for (const SeekRecord& seek : history_) write(seek, *parts.part().add_seeks());
+  for (const auto& [id, note] : topics_) parts.topic(id).set_partitions_at_start(note.partitions_at_start);
+  for (const auto& [where, progress] : progress_) write(parts, where, &progress);
+  return parts.to_records(stream(), true);
+}
+
+Status StreamGroup::replay(const storage::StateRecord& record) {
+  state::GroupChange change;
+  if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
+    return Error{Errc::corrupt_batch, "the state of a group does not decode"};
+  }
+  if (change.has_head()) {
+    created_ = from_ms(change.head().created_ms());
+    start_ = {static_cast<StartAt::Kind>(change.head().start_kind()), change.head().start_value()};
+    settings_ = {change.head().settings().begin(), change.head().settings().end()};
+    // Checked before they were written; a setting of another version is kept and has no effect.
+    if (Result<GroupSettings> resolved = resolve_group_settings(settings_)) effective_ = *resolved;
+  }
+  for (const auto& topic : change.topics()) {
+    PartitionKey where;
+    if (topic.topic().size() != where.topic.bytes.size()) return Error{Errc::corrupt_batch, "the state of a group names no topic"};
+    std::copy(topic.topic().begin(), topic.topic().end(), where.topic.bytes.begin());
+    if (topic.forgotten()) {
+      topics_.erase(where.topic);
+      std::erase_if(progress_, [&](const auto& entry) { return entry.first.topic == where.topic; });
+    }
+    if (topic.has_partitions_at_start()) topics_[where.topic] = {topic.partitions_at_start()};
+    for (const auto& entry : topic.entries()) {
+      where.partition = entry.partition();
+      if (entry.forgotten()) {
+        progress_.erase(where);
+        continue;
+      }
+      Progress progress;
+      if (entry.has_offset()) {
+        progress.committed = CommittedOffset{Offset{entry.offset()}, entry.leader_epoch(), entry.metadata(), from_ms(entry.time_ms())};
+      }
+      if (entry.has_start()) progress.start = Offset{entry.start()};
+      progress_[where] = std::move(progress);
+    }
+  }
+  members_.apply(change);
+  for (const auto& in : change.seeks()) {
+    SeekRecord seek = read(in);
+    next_seek_ = std::max(next_seek_, seek.id + 1);
+    if (SeekRecord* const known = find_seek(seek.id))
+      *known = std::move(seek);
+    else
+      history_.push_back(std::move(seek));
+  }
+  while (history_.size() > kSeekHistoryMax) history_.pop_front();
+  if (change.has_skipped_records()) skipped_records_ = change.skipped_records();
+  if (change.has_clamped_positions()) clamped_positions_ = change.clamped_positions();
+  return {};
+}
+
+void StreamGroup::recovered(const TopicTable& table, SteadyTime now, Timestamp wall) {
+  members_.recovered(table, now, wall);
+  topics_changed(table);
+}
+
+}  // namespace tidemark::broker
