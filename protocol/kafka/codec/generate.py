@@ -491,7 +491,7 @@ def dump(apis):
                 lines += [f'  out.field("{field.name}", message.{field.name});' for field in structure.fields]
                 lines += ["  out.end();", "}"]
             kind = "request" if message.name.endswith("Request") else "response"
-            table.append(f'      message_codec<{message.name}, decode_{snake(message.name)}>("{api.name}", "{kind}"),')
+            table.append(f'      message_codec<{message.name}, decode_{snake(message.name)}>("{snake(api.name)}", "{kind}"),')
     lines += ["", "std::vector<MessageCodec> all_message_codecs() {", "  return {"] + table + ["  };", "}", "", "}  // namespace tidemark::kafka"]
     return lines
 
