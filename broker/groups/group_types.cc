@@ -48,6 +48,28 @@ std::string_view to_string(Verdict verdict) {
   return "unknown";
 }
 
+int severity(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::ok:
+      return 0;
+    case Verdict::paused:
+      return 1;
+    case Verdict::draining:
+      return 2;
+    case Verdict::slow:
+      return 3;
+    case Verdict::rewound:
+      return 4;
+    case Verdict::stalled:
+      return 5;
+    case Verdict::stopped:
+      return 6;
+    case Verdict::at_risk:
+      return 7;
+  }
+  return 0;
+}
+
 Status validate_group_name(std::string_view name) {
   if (!name.empty() && name.size() <= kGroupNameBytesMax) return {};
   return Error{Errc::invalid_argument,

@@ -194,6 +194,8 @@ struct GroupInfo {
 
 enum class Verdict : std::uint8_t { ok, draining, slow, stalled, stopped, rewound, paused, at_risk };
 std::string_view to_string(Verdict verdict);
+/// For comparing: how much a person should care; ok is 0.
+int severity(Verdict verdict);
 
 /// How far one group is in one partition.
 struct PartitionLag {

@@ -101,7 +101,7 @@ class NativeMembership {
   std::unordered_map<PartitionKey, Member*> holders_;  ///< Who holds what, also what is being given up.
   std::int32_t epoch_ = 0;
   std::vector<AssignableTopic> shape_;  ///< What the target was made for.
-  bool unsettled_ = false;  ///< Somebody may have to give up or may get something.
+  bool unsettled_ = false;              ///< Somebody may have to give up or may get something.
 
   // Changes not taken yet.
   bool epoch_changed_ = false;

@@ -2,49 +2,19 @@
 
 #include <algorithm>
 
+#include "protocol/native/adapter/group_handlers.h"
+#include "protocol/native/adapter/request.h"
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
 
 namespace tidemark::native {
 namespace {
 
-using Slot = SessionCore::Slot;
-
 constexpr std::size_t kClientIdBytesMax = 249;
 constexpr int kProduceBatchesMax = 4096;
 constexpr std::uint32_t kFetchBytesDefault = 1024 * 1024;
 constexpr std::uint32_t kFetchBytesMax = 8 * 1024 * 1024;
 constexpr std::uint32_t kFetchWaitMax = 30'000;  ///< Also how long a request of a vanished client may linger in the engine.
-
-/// One request under way: what every handler needs, and what keeps the session alive until it is answered.
-struct Request {
-  std::shared_ptr<SessionCore> session;
-  Slot slot;
-  Slice frame;
-  FrameHeader header;
-
-  broker::Broker& broker() const { return session->broker(); }
-  broker::RequestContext context() const { return session->context(header.correlation); }
-  void reply(const google::protobuf::MessageLite& message, std::vector<Slice> attachments = {}) const {
-    session->reply(slot, message, std::move(attachments));
-  }
-  void reply(const Error& error) const { session->reply(slot, error); }
-};
-
-/// The broker's answer to a call whose success is `encode(value)`.
-template <class T, class Encode>
-broker::Done<T> answer(const Request& request, Encode encode) {
-  return [request, encode = std::move(encode)](Result<T> result) mutable {
-    if (!result) return request.reply(result.error());
-    encode(request, *result);
-  };
-}
-
-broker::ConfigMap to_config(const google::protobuf::RepeatedPtrField<wire::ConfigEntry>& entries) {
-  broker::ConfigMap config;
-  for (const wire::ConfigEntry& entry : entries) config[entry.key()] = entry.value();
-  return config;
-}
 
 void to_wire(const broker::Topic& topic, wire::TopicInfo& info) {
   info.set_name(topic.name);
@@ -334,6 +304,7 @@ Status handle_status(const Request& request, const wire::StatusRequest&) {
                             reply.set_flush_ms_p99(status.flush.p99_ms);
                             reply.set_topics(status.topics);
                             reply.set_partitions(status.partitions);
+                            reply.set_groups(status.groups);
                             if (facts.connections) {
                               for (const auto& [listener, count] : facts.connections()) (*reply.mutable_connections())[listener] = count;
                             }
@@ -365,15 +336,6 @@ Status handle_doctor(const Request& request, const wire::DoctorRequest&) {
   return {};
 }
 
-template <class Message>
-Status decode_and(const Request& request, Status (*handle)(const Request&, const Message&)) {
-  Message message;
-  if (!decode_message(request.frame.view().subspan(kFrameHeaderBytes, request.header.message_bytes), message)) {
-    return Error{Errc::protocol_error, "the message is no " + std::string(to_string(request.header.type)) + " request"};
-  }
-  return handle(request, message);
-}
-
 /// What holds for every request, whatever its type.
 Status judge(const FrameHeader& header) {
   if (header.flags != 0) return Error{Errc::protocol_error, "a request has no flags"};
@@ -386,7 +348,7 @@ Status judge(const FrameHeader& header) {
 
 }  // namespace
 
-Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& frame, const Slot& slot) {
+Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& frame, const SessionCore::Slot& slot) {
   if (const Status judged = judge(header); !judged) return judged.error();
   const Request request{session.shared_from_this(), slot, frame, header};
   if (known_frame_type(static_cast<std::uint16_t>(header.type)) && header.type != FrameType::produce && header.attachment_bytes > 0) {
@@ -423,8 +385,23 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
       return decode_and(request, handle_status);
     case FrameType::doctor:
       return decode_and(request, handle_doctor);
+    case FrameType::group_heartbeat:
+    case FrameType::leave_group:
+    case FrameType::commit_offsets:
+    case FrameType::group_positions:
+    case FrameType::create_group:
+    case FrameType::alter_group:
+    case FrameType::delete_group:
+    case FrameType::list_groups:
+    case FrameType::describe_group:
+    case FrameType::group_lag:
+    case FrameType::seek_group:
+    case FrameType::group_history:
+    case FrameType::undo_seek:
+      return dispatch_group(request);
     case FrameType::deliver:
-      return Error{Errc::protocol_error, "only the broker delivers"};
+    case FrameType::group_news:
+      return Error{Errc::protocol_error, "only the broker sends " + std::string(to_string(header.type))};
     case FrameType::credit:  // Answered by nothing, see handle_credit.
       break;
   }

@@ -68,7 +68,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
   Status listen();
   asio::awaitable<void> accept(tcp::acceptor& acceptor);
   void begin_session(tcp::socket socket, std::size_t shard);
-  void run_session(tcp::socket socket, std::size_t shard, const std::shared_ptr<void>& admission, const std::shared_ptr<void>& presence);
+  void run_session(tcp::socket socket, std::size_t shard, const std::string& address, const std::shared_ptr<void>& admission,
+                   const std::shared_ptr<void>& presence);
   /// Calls `act` with every session, on its shard.
   void for_each_session(void (*act)(TcpSession&));
 
@@ -169,15 +170,17 @@ void Server::Impl::begin_session(tcp::socket socket, std::size_t shard) {
   if (!admission) return turn_away(socket, admission.error());
   socket.set_option(tcp::no_delay(true), error);
   // Entered before the hand-over: stop() waits for this session from here on.
-  runtime.shard(shard).post([self = shared_from_this(), shard, admission = *admission, presence = gate->enter(),
-                             socket = std::move(socket)]() mutable { self->run_session(std::move(socket), shard, admission, presence); });
+  runtime.shard(shard).post(
+      [self = shared_from_this(), shard, admission = *admission, presence = gate->enter(), address = peer.address().to_string(),
+       socket = std::move(socket)]() mutable { self->run_session(std::move(socket), shard, address, admission, presence); });
 }
 
-void Server::Impl::run_session(tcp::socket socket, std::size_t shard, const std::shared_ptr<void>& admission,
+void Server::Impl::run_session(tcp::socket socket, std::size_t shard, const std::string& address, const std::shared_ptr<void>& admission,
                                const std::shared_ptr<void>& presence) {
   asio::io_context& io = runtime.io(shard);
   auto session =
       std::make_shared<TcpSession>(std::move(socket), broker, runtime, runtime.shard(shard), io, options.facts, options.limits, admission);
+  session->set_peer(address);
   sessions[shard].emplace(session.get(), session);
   if (gate->is_shut()) session->drain(stopping());  // stop() went through the sessions before this one was there.
   // The last coroutine to end lets the connection leave; answers under way may keep the session object a little longer, and its admission.

@@ -81,6 +81,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   Subscriptions& subscriptions() { return *subscriptions_; }
   broker::RequestContext context(std::uint32_t correlation) const;
 
+  /// Address of the other side, for people.
+  const std::string& peer() const { return peer_; }
+  void set_peer(std::string address) { peer_ = std::move(address); }
   bool greeted() const { return greeted_; }
   void greet(std::string client_id);
 
@@ -135,6 +138,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const SessionLimits& limits_;
   const std::shared_ptr<void> admission_;
   std::string client_id_;
+  std::string peer_;
   bool greeted_ = false;
   bool taking_ = true;
   bool closed_ = false;

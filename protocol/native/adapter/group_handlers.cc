@@ -1,0 +1,393 @@
+#include "protocol/native/adapter/group_handlers.h"
+
+#include <algorithm>
+
+#include "broker/groups/groups.h"
+
+namespace tidemark::native {
+namespace {
+
+using Named = std::vector<broker::NamedPartition>;
+using Partitions = google::protobuf::RepeatedPtrField<wire::TopicPartitions>;
+
+constexpr std::uint32_t kSessionTimeoutDefaultMs = 45'000;
+constexpr std::uint32_t kRebalanceTimeoutDefaultMs = 60'000;
+constexpr int kEntriesMax = 100'000;
+
+std::int64_t to_ms(Timestamp time) { return time.time_since_epoch().count(); }
+double to_seconds(std::chrono::milliseconds duration) { return static_cast<double>(duration.count()) / 1000; }
+
+Named to_named(const Partitions& topics) {
+  Named named;
+  for (const wire::TopicPartitions& topic : topics) {
+    for (const std::int32_t partition : topic.partitions()) named.push_back({topic.topic(), partition});
+  }
+  return named;
+}
+
+/// Names of one topic stand together.
+void to_wire(const Named& named, Partitions& topics) {
+  for (const broker::NamedPartition& where : named) {
+    if (topics.empty() || topics.Get(topics.size() - 1).topic() != where.topic) topics.Add()->set_topic(where.topic);
+    topics.Mutable(topics.size() - 1)->add_partitions(where.partition);
+  }
+}
+
+Result<broker::StartAt> to_start(const wire::StartAt& start) {
+  if (start.kind() < wire::StartAt::EARLIEST || start.kind() > wire::StartAt::TIME) {
+    return Error{Errc::invalid_argument, "unknown start " + std::to_string(start.kind())};
+  }
+  return broker::StartAt{static_cast<broker::StartAt::Kind>(start.kind()), start.value()};
+}
+
+void to_wire(const broker::StartAt& start, wire::StartAt& out) {
+  out.set_kind(static_cast<wire::StartAt::Kind>(start.kind));
+  out.set_value(start.value);
+}
+
+Status handle_heartbeat(const Request& request, const wire::GroupHeartbeat& in) {
+  const Result<broker::StartAt> start = to_start(in.start());
+  if (!start) {
+    request.reply(start.error());
+    return {};
+  }
+  const auto or_default = [](std::uint32_t value, std::uint32_t otherwise) {
+    return std::chrono::milliseconds(value == 0 ? otherwise : value);
+  };
+  broker::HeartbeatRequest heartbeat{.group = in.group(),
+                                     .member = in.member(),
+                                     .epoch = in.epoch(),
+                                     .instance = in.instance(),
+                                     .client_host = request.session->peer(),
+                                     .session_timeout = or_default(in.session_timeout_ms(), kSessionTimeoutDefaultMs),
+                                     .rebalance_timeout = or_default(in.rebalance_timeout_ms(), kRebalanceTimeoutDefaultMs),
+                                     .subscription = {},
+                                     .owned = {},
+                                     .start = *start};
+  if (in.has_subscription()) {
+    heartbeat.subscription = {{in.subscription().topics().begin(), in.subscription().topics().end()}, in.subscription().regex()};
+  }
+  if (in.has_owned()) heartbeat.owned = to_named(in.owned().partitions());
+  // The member may have come back on another connection by then: a closed session takes no push.
+  const auto news = [session = std::weak_ptr(request.session), group = in.group(), member = in.member()] {
+    const std::shared_ptr<SessionCore> open = session.lock();
+    if (!open || open->closed()) return;
+    wire::GroupNews message;
+    message.set_group(group);
+    message.set_member(member);
+    open->push(FrameType::group_news, message);
+  };
+  request.broker().groups().heartbeat(
+      request.context(), std::move(heartbeat), news,
+      answer<broker::HeartbeatReply>(request, [](const Request& asked, const broker::HeartbeatReply& reply) {
+        wire::GroupHeartbeatReply out;
+        out.set_epoch(reply.epoch);
+        out.set_interval_ms(static_cast<std::uint32_t>(reply.interval.count()));
+        if (reply.assignment) to_wire(*reply.assignment, *out.mutable_assignment()->mutable_partitions());
+        asked.reply(out);
+      }));
+  return {};
+}
+
+Status handle_leave(const Request& request, const wire::LeaveGroup& in) {
+  request.broker().groups().leave(request.context(), in.group(), in.member(), !in.comes_back(), [request](Status left) {
+    if (!left) return request.reply(left.error());
+    request.reply(wire::LeaveGroupReply());
+  });
+  return {};
+}
+
+/// False, and answered, when there are too many.
+bool within_bounds(const Request& request, int entries) {
+  if (entries <= kEntriesMax) return true;
+  request.reply(
+      Error{Errc::invalid_argument, "at most " + std::to_string(kEntriesMax) + " partitions a request, not " + std::to_string(entries)});
+  return false;
+}
+
+Status handle_commit(const Request& request, const wire::CommitOffsets& in) {
+  if (!within_bounds(request, in.entries_size())) return {};
+  broker::CommitRequest commit{.group = in.group(), .member = in.member(), .epoch = in.epoch(), .instance = {}, .entries = {}};
+  for (const auto& entry : in.entries()) {
+    commit.entries.push_back({{entry.topic(), entry.partition()}, Offset{entry.offset()}, entry.leader_epoch(), entry.metadata()});
+  }
+  request.broker().groups().commit(request.context(), std::move(commit),
+                                   answer<broker::CommitReply>(request, [](const Request& asked, const broker::CommitReply& reply) {
+                                     wire::CommitOffsetsReply out;
+                                     for (const Status& status : reply) {
+                                       auto& entry = *out.add_entries();
+                                       if (!status) *entry.mutable_error() = native::to_wire(status.error());
+                                     }
+                                     asked.reply(out);
+                                   }));
+  return {};
+}
+
+Status handle_positions(const Request& request, const wire::GroupPositions& in) {
+  if (!within_bounds(request, in.entries_size())) return {};
+  broker::PositionsRequest positions{.group = in.group(), .member = in.member(), .epoch = in.epoch(), .entries = {}};
+  for (const auto& entry : in.entries()) {
+    positions.entries.push_back({{entry.topic(), entry.partition()}, {}});
+    if (entry.has_at()) positions.entries.back().at = Offset{entry.at()};
+  }
+  request.broker().groups().positions(
+      request.context(), std::move(positions),
+      answer<broker::PositionsReply>(request, [](const Request& asked, const broker::PositionsReply& reply) {
+        wire::GroupPositionsReply out;
+        for (const Result<broker::GroupPosition>& position : reply) {
+          auto& entry = *out.add_entries();
+          if (!position) {
+            *entry.mutable_error() = native::to_wire(position.error());
+            continue;
+          }
+          entry.set_offset(position->offset.value);
+          entry.set_leader_epoch(position->leader_epoch);
+          entry.set_source(static_cast<wire::GroupPositionsReply::Source>(position->source));
+          entry.set_skipped(position->skipped);
+        }
+        asked.reply(out);
+      }));
+  return {};
+}
+
+// --- Looking and changing.
+
+void to_wire(const broker::GroupInfo& info, wire::GroupInfo& out) {
+  out.set_group(info.name);
+  out.set_kind(std::string(broker::to_string(info.kind)));
+  out.set_protocol(std::string(broker::to_string(info.protocol)));
+  out.set_state(info.state);
+  out.set_epoch(info.epoch);
+  out.set_created_ms(to_ms(info.created));
+  to_wire(info.start, *out.mutable_start());
+  for (const auto& [key, value] : info.settings) {
+    auto& entry = *out.add_settings();
+    entry.set_key(printable(key));
+    entry.set_value(printable(value));
+  }
+  for (const std::string& topic : info.topics) out.add_topics(topic);
+  for (const broker::MemberInfo& member : info.members) {
+    auto& to = *out.add_members();
+    to.set_member(member.member);
+    to.set_instance(member.instance);
+    to.set_client_id(member.client_id);
+    to.set_host(member.host);
+    to.set_epoch(member.epoch);
+    to_wire(member.partitions, *to.mutable_partitions());
+    to_wire(member.revoking, *to.mutable_revoking());
+    to.set_last_seen_ms(to_ms(member.last_seen));
+  }
+  out.set_skipped_records(info.skipped_records);
+  out.set_clamped_positions(info.clamped_positions);
+}
+
+/// The group takes its worst partition's verdict, and that one's cause.
+void add_lag(const broker::PartitionLag& row, broker::Verdict& worst, wire::GroupInfo& out) {
+  if (broker::severity(row.verdict) > broker::severity(worst)) {
+    worst = row.verdict;
+    out.set_verdict(std::string(broker::to_string(row.verdict)));
+    out.set_cause(row.cause.empty() ? "" : row.topic + ":" + std::to_string(row.partition) + ": " + row.cause);
+  }
+  if (row.lag) out.set_lag(out.lag() + *row.lag);
+  if (row.lag_time) out.set_lag_seconds(std::max(out.lag_seconds(), to_seconds(*row.lag_time)));
+}
+
+/// Group descriptions with their lag.
+void reply_with_lag(const Request& request, std::vector<broker::GroupInfo> infos, std::optional<std::string> name,
+                    std::function<void(const Request&, std::vector<wire::GroupInfo>)> encode) {
+  request.broker().groups().lag(
+      request.context(), std::move(name),
+      [request, infos = std::move(infos), encode = std::move(encode)](Result<std::vector<broker::PartitionLag>> rows) {
+        if (!rows) return request.reply(rows.error());
+        std::vector<wire::GroupInfo> out(infos.size());
+        for (std::size_t i = 0; i < infos.size(); ++i) {
+          to_wire(infos[i], out[i]);
+          out[i].set_verdict("ok");
+          auto worst = broker::Verdict::ok;
+          for (const broker::PartitionLag& row : *rows) {
+            if (row.group == infos[i].name) add_lag(row, worst, out[i]);
+          }
+        }
+        encode(request, std::move(out));
+      });
+}
+
+broker::Done<broker::GroupInfo> answer_info(const Request& request) {
+  return answer<broker::GroupInfo>(request, [](const Request& asked, broker::GroupInfo& info) {
+    const std::string name = info.name;
+    std::vector<broker::GroupInfo> one;
+    one.push_back(std::move(info));
+    reply_with_lag(asked, std::move(one), name, [](const Request& again, std::vector<wire::GroupInfo> out) { again.reply(out.front()); });
+  });
+}
+
+Status handle_create(const Request& request, const wire::CreateGroup& in) {
+  const Result<broker::StartAt> start = to_start(in.start());
+  if (!start) {
+    request.reply(start.error());
+    return {};
+  }
+  request.broker().groups().create(
+      request.context(),
+      {.name = in.group(), .topics = {in.topics().begin(), in.topics().end()}, .start = *start, .settings = to_config(in.settings())},
+      answer_info(request));
+  return {};
+}
+
+Status handle_alter(const Request& request, const wire::AlterGroup& in) {
+  request.broker().groups().alter(request.context(), in.group(), to_config(in.settings()), answer_info(request));
+  return {};
+}
+
+Status handle_delete(const Request& request, const wire::DeleteGroup& in) {
+  request.broker().groups().remove(request.context(), in.group(), [request](Status removed) {
+    if (!removed) return request.reply(removed.error());
+    request.reply(wire::DeleteGroupReply());
+  });
+  return {};
+}
+
+Status handle_list(const Request& request, const wire::ListGroups&) {
+  const auto encode = [](const Request& asked, std::vector<broker::GroupInfo>& infos) {
+    reply_with_lag(asked, std::move(infos), std::nullopt, [](const Request& again, std::vector<wire::GroupInfo> out) {
+      wire::ListGroupsReply reply;
+      for (wire::GroupInfo& info : out) *reply.add_groups() = std::move(info);
+      again.reply(reply);
+    });
+  };
+  request.broker().groups().list(request.context(), answer<std::vector<broker::GroupInfo>>(request, encode));
+  return {};
+}
+
+Status handle_describe(const Request& request, const wire::DescribeGroup& in) {
+  request.broker().groups().describe(request.context(), in.group(), answer_info(request));
+  return {};
+}
+
+Status handle_lag(const Request& request, const wire::GroupLag& in) {
+  std::optional<std::string> name;
+  if (in.has_group()) name = in.group();
+  const auto encode = [](const Request& asked, const std::vector<broker::PartitionLag>& rows) {
+    wire::GroupLagReply reply;
+    for (const broker::PartitionLag& row : rows) {
+      auto& entry = *reply.add_entries();
+      entry.set_group(row.group);
+      entry.set_kind(std::string(broker::to_string(row.kind)));
+      entry.set_topic(row.topic);
+      entry.set_partition(row.partition);
+      if (row.floor) entry.set_floor(row.floor->value);
+      entry.set_log_start(row.log_start.value);
+      entry.set_end(row.end.value);
+      if (row.lag) entry.set_lag(*row.lag);
+      if (row.lag_time) entry.set_lag_seconds(to_seconds(*row.lag_time));
+      entry.set_lag_estimated(row.lag_time_estimated);
+      entry.set_member(row.member);
+      entry.set_verdict(std::string(broker::to_string(row.verdict)));
+      entry.set_cause(row.cause);
+    }
+    asked.reply(reply);
+  };
+  request.broker().groups().lag(request.context(), std::move(name), answer<std::vector<broker::PartitionLag>>(request, encode));
+  return {};
+}
+
+// --- Moving.
+
+void to_wire(const broker::SeekRow& row, wire::SeekRow& out) {
+  out.set_topic(row.where.topic);
+  out.set_partition(row.where.partition);
+  if (row.from) out.set_from(row.from->value);
+  if (row.to) out.set_to(row.to->value);
+  out.set_records(row.records);
+  out.set_bytes(row.bytes);
+  out.set_clamped(row.clamped);
+}
+
+broker::Done<broker::SeekReply> answer_seek(const Request& request) {
+  return answer<broker::SeekReply>(request, [](const Request& asked, const broker::SeekReply& reply) {
+    wire::SeekReply out;
+    for (const broker::SeekRow& row : reply.rows) to_wire(row, *out.add_rows());
+    out.set_executed(reply.executed);
+    out.set_id(reply.id);
+    asked.reply(out);
+  });
+}
+
+Status handle_seek(const Request& request, const wire::SeekGroup& in) {
+  if (in.target() < wire::SeekGroup::EARLIEST || in.target() > wire::SeekGroup::BEFORE_END) {
+    request.reply(Error{Errc::invalid_argument, "unknown seek target " + std::to_string(in.target())});
+    return {};
+  }
+  broker::SeekRequest seek{.group = in.group(),
+                           .topic = {},
+                           .partition = {},
+                           .target = {static_cast<broker::SeekTarget::Kind>(in.target()), in.value(), in.other_group(), in.text()},
+                           .execute = in.execute(),
+                           .force = in.force()};
+  if (in.has_topic()) seek.topic = in.topic();
+  if (in.has_partition()) seek.partition = in.partition();
+  request.broker().groups().seek(request.context(), std::move(seek), answer_seek(request));
+  return {};
+}
+
+Status handle_history(const Request& request, const wire::GroupHistory& in) {
+  const auto encode = [](const Request& asked, const std::vector<broker::SeekRecord>& seeks) {
+    wire::GroupHistoryReply reply;
+    for (const broker::SeekRecord& seek : seeks) {
+      auto& out = *reply.add_seeks();
+      out.set_id(seek.id);
+      out.set_time_ms(to_ms(seek.time));
+      out.set_who(printable(seek.who));
+      out.set_target(seek.target);
+      out.set_forced(seek.forced);
+      if (seek.undid) out.set_undid(*seek.undid);
+      if (seek.undone) out.set_undone(*seek.undone);
+      for (const broker::SeekRow& row : seek.rows) to_wire(row, *out.add_rows());
+    }
+    asked.reply(reply);
+  };
+  request.broker().groups().history(request.context(), in.group(), answer<std::vector<broker::SeekRecord>>(request, encode));
+  return {};
+}
+
+Status handle_undo(const Request& request, const wire::UndoSeek& in) {
+  request.broker().groups().undo(request.context(), in.group(), in.execute(), in.force(), answer_seek(request));
+  return {};
+}
+
+}  // namespace
+
+Status dispatch_group(const Request& request) {
+  switch (request.header.type) {
+    case FrameType::group_heartbeat:
+      return decode_and(request, handle_heartbeat);
+    case FrameType::leave_group:
+      return decode_and(request, handle_leave);
+    case FrameType::commit_offsets:
+      return decode_and(request, handle_commit);
+    case FrameType::group_positions:
+      return decode_and(request, handle_positions);
+    case FrameType::create_group:
+      return decode_and(request, handle_create);
+    case FrameType::alter_group:
+      return decode_and(request, handle_alter);
+    case FrameType::delete_group:
+      return decode_and(request, handle_delete);
+    case FrameType::list_groups:
+      return decode_and(request, handle_list);
+    case FrameType::describe_group:
+      return decode_and(request, handle_describe);
+    case FrameType::group_lag:
+      return decode_and(request, handle_lag);
+    case FrameType::seek_group:
+      return decode_and(request, handle_seek);
+    case FrameType::group_history:
+      return decode_and(request, handle_history);
+    case FrameType::undo_seek:
+      return decode_and(request, handle_undo);
+    default:
+      return Error{Errc::internal, "no request about groups"};
+  }
+}
+
+}  // namespace tidemark::native
