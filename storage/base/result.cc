@@ -5,7 +5,7 @@
 namespace tidemark {
 namespace {
 
-constexpr std::array<std::string_view, 38> kNames = {
+constexpr std::array<std::string_view, 45> kNames = {
     "",
     "internal",
     "invalid_argument",
@@ -44,6 +44,13 @@ constexpr std::array<std::string_view, 38> kNames = {
     "locked",
     "foreign_data",
     "queue_full",
+    "illegal_generation",
+    "rebalance_in_progress",
+    "inconsistent_group_protocol",
+    "fenced_instance_id",
+    "member_id_required",
+    "group_full",
+    "invalid_session_timeout",
 };
 
 }  // namespace

@@ -48,9 +48,16 @@ enum class Errc : std::uint16_t {
   unknown_member = 32,
   stale_member_epoch = 33,
   not_owner = 34,
-  locked = 35,        ///< The data directory is in use by another process.
-  foreign_data = 36,  ///< A directory that is not a Tidemark data directory, or of a newer version.
-  queue_full = 37,    ///< The client's own buffer is full.
+  locked = 35,                       ///< The data directory is in use by another process.
+  foreign_data = 36,                 ///< A directory that is not a Tidemark data directory, or of a newer version.
+  queue_full = 37,                   ///< The client's own buffer is full.
+  illegal_generation = 38,           ///< The member speaks for a generation of its group that is not the current one.
+  rebalance_in_progress = 39,        ///< The group is changing its members: join it again.
+  inconsistent_group_protocol = 40,  ///< No protocol that all members of the group speak, or one of another type.
+  fenced_instance_id = 41,           ///< A newer member took over this static identity.
+  member_id_required = 42,           ///< Join again with the member id that came with this answer.
+  group_full = 43,
+  invalid_session_timeout = 44,
 };
 
 /// Stable lower-case name, as shown to people and written in JSON: "offset_out_of_range".

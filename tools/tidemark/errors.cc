@@ -26,6 +26,10 @@ Exit exit_code(const Error& error) {
     case Errc::topic_exists:
     case Errc::conflict:
     case Errc::stale_member_epoch:
+    case Errc::illegal_generation:
+    case Errc::rebalance_in_progress:
+    case Errc::inconsistent_group_protocol:
+    case Errc::fenced_instance_id:
     case Errc::not_owner:
     case Errc::locked:
       return Exit::conflict;
@@ -60,6 +64,9 @@ Exit exit_code(const Error& error) {
     case Errc::frame_too_large:
     case Errc::shutting_down:
     case Errc::queue_full:
+    case Errc::member_id_required:
+    case Errc::group_full:
+    case Errc::invalid_session_timeout:
       return Exit::failed;
   }
   return Exit::failed;  // A number from a newer broker.
