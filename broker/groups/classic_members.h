@@ -24,8 +24,8 @@ struct ClassicMember {
   std::chrono::milliseconds session_timeout{};
   std::chrono::milliseconds rebalance_timeout{};
   std::vector<ClassicProtocol> protocols;  ///< Changed through ClassicMembers::set_protocols only.
-  Slice assignment;
-  std::uint64_t order = 0;  ///< Who is longer in the group has the lower one. Set by add().
+  Slice assignment;                        ///< The last one; of the current generation only once its leader has assigned.
+  std::uint64_t order = 0;                 ///< Who is longer in the group has the lower one. Set by add().
 
   bool is_new = true;         ///< Its id was in no answer yet, so it cannot heartbeat.
   bool sync_pending = false;  ///< Owes the sync of this generation.

@@ -83,7 +83,6 @@ void ClassicMembership::complete_join(SteadyTime now) {
   protocol_name_ = members_.select_protocol();
   generation_version_ = change();
   for (auto& [id, member] : members_.all()) {
-    member.assignment = Slice();
     member.is_new = false;
     member.sync_pending = true;
     member.join_answerable_at = generation_version_;

@@ -45,6 +45,7 @@ class ClassicGroupDriver {
   void hold_records() { records_at_once_ = false; }
   void compare_subscriptions() { compares_subscriptions_ = true, restart(); }
   std::size_t records_under_way() const { return under_way_.size(); }
+  std::uint64_t newest_version() const { return under_way_.back().first; }
   void record() {
     while (!under_way_.empty()) record_next();
   }
