@@ -55,6 +55,32 @@ TEST_F(ClassicJoinTest, each_further_member_of_a_new_group_prolongs_the_delay_up
   EXPECT_EQ(a->reply->members.size(), 7u);
 }
 
+TEST_F(ClassicJoinTest, the_initial_delay_ends_when_nobody_came_in_its_last_round) {
+  start_with({.initial_rebalance_delay = 3s});
+  const JoinAnswer a = driver_.join(request("a"));
+  driver_.advance(1s);
+  driver_.join(request("b"));
+  driver_.advance(5s - 1ms);
+  EXPECT_TRUE(a->waits());
+  driver_.advance(1ms);
+  EXPECT_EQ(code_of(a), kOk);
+}
+
+TEST_F(ClassicJoinTest, an_emptied_group_waits_the_initial_delay_once) {
+  start_with({.initial_rebalance_delay = 3s});
+  driver_.join(request("a"));
+  driver_.advance(3s);
+  driver_.leave({dynamic("a-1")});
+  const JoinAnswer b = driver_.join(request("b"));
+  driver_.advance(1s);
+  const JoinAnswer c = driver_.join(request("c"));
+  driver_.advance(2s - 1ms);
+  EXPECT_TRUE(b->waits());
+  driver_.advance(1ms);
+  EXPECT_EQ(code_of(b), kOk);
+  EXPECT_EQ(code_of(c), kOk);
+}
+
 TEST_F(ClassicJoinTest, the_barrier_waits_for_the_longest_rebalance_timeout_of_any_member) {
   ClassicJoin slow = request("a");
   slow.rebalance_timeout = 90s;

@@ -44,6 +44,20 @@ TEST_F(ClassicStaticTest, a_parked_join_of_the_old_member_is_fenced_when_the_new
   EXPECT_EQ(code_of(back), kOk);
 }
 
+TEST_F(ClassicStaticTest, the_parked_join_of_a_returning_member_is_given_up_after_five_minutes) {
+  ClassicJoin patient = static_request("x");
+  patient.rebalance_timeout = 20min;
+  patient.session_timeout = 30min;
+  driver_.join(patient);
+  driver_.join(static_request("y"));
+  const JoinAnswer back = driver_.join(static_request("y"));
+  driver_.advance(5min - 1ms);
+  EXPECT_TRUE(back->waits());
+  driver_.advance(1ms);
+  EXPECT_EQ(code_of(back), Errc::unknown_member);
+  EXPECT_THAT(members(), ElementsAre("x-1"));
+}
+
 TEST_F(ClassicStaticTest, a_static_member_that_comes_back_while_the_assignment_is_awaited_starts_over) {
   stable_static_pair();
   driver_.join(static_request("x", "x-1"));
