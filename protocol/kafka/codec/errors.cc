@@ -278,6 +278,20 @@ ErrorCode to_wire(Errc code) {
       return ErrorCode::unknown_member_id;
     case Errc::stale_member_epoch:
       return ErrorCode::fenced_member_epoch;
+    case Errc::illegal_generation:
+      return ErrorCode::illegal_generation;
+    case Errc::rebalance_in_progress:
+      return ErrorCode::rebalance_in_progress;
+    case Errc::inconsistent_group_protocol:
+      return ErrorCode::inconsistent_group_protocol;
+    case Errc::fenced_instance_id:
+      return ErrorCode::fenced_instance_id;
+    case Errc::member_id_required:
+      return ErrorCode::member_id_required;
+    case Errc::group_full:
+      return ErrorCode::group_max_size_reached;
+    case Errc::invalid_session_timeout:
+      return ErrorCode::invalid_session_timeout;
     case Errc::not_owner:
       return ErrorCode::not_leader_or_follower;
   }
