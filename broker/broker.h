@@ -54,6 +54,8 @@ struct BrokerOptions {
   std::chrono::milliseconds checkpoint_interval{1000};
   std::uint64_t checkpoint_bytes = 64 * 1024 * 1024;  ///< Per partition; whichever comes first.
   std::chrono::milliseconds retention_interval{30'000};
+  /// How long an empty group whose members assign (Kafka's classic protocol) waits for more of them once the first has come.
+  std::chrono::milliseconds group_initial_rebalance_delay{500};
 };
 
 struct Appended {

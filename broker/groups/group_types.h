@@ -3,6 +3,7 @@
 #include <chrono>
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "broker/groups/classic_membership.h"
 #include "broker/partition_state.h"
 #include "storage/base/clock.h"
 #include "storage/base/offset.h"
@@ -115,7 +117,7 @@ struct CommitRequest {
   std::string group;
   std::string member;      ///< Empty: a consumer that assigns itself; allowed while the group has no members.
   std::int32_t epoch = 0;  ///< Member epoch or generation.
-  std::string instance;
+  std::optional<std::string> instance;
   struct Entry {
     NamedPartition where;
     Offset offset;
@@ -190,6 +192,14 @@ struct GroupInfo {
   std::vector<MemberInfo> members;
   std::uint64_t skipped_records = 0;    ///< Removed by retention before they were read.
   std::uint64_t clamped_positions = 0;  ///< Positions beyond the end after records were lost with weak durability.
+  /// Of a group whose members assign, or did last.
+  std::optional<ClassicMembership::Description> classic;
+};
+
+/// What the bytes of a classic group's members say: the engine keeps them unread, the adapter of their protocol knows.
+struct ClassicReader {
+  std::function<std::vector<std::string>(ByteView metadata)> topics;           ///< Subscribed to.
+  std::function<std::vector<NamedPartition>(ByteView assignment)> partitions;  ///< Assigned.
 };
 
 enum class Verdict : std::uint8_t { ok, draining, slow, stalled, stopped, rewound, paused, at_risk };

@@ -14,14 +14,13 @@ constexpr std::chrono::milliseconds kExpiryInterval{60'000};
 
 Error unknown(const std::string& name) { return {Errc::unknown_group, "no group '" + printable(name) + "'"}; }
 
-/// For changes nobody waits for.
+}  // namespace
+
 Committer::StateDone warn_if_lost(const GroupPtr& group) {
   return [group](Status recorded) {
     if (!recorded) log_warn("group " + printable(group->state.name()) + ": " + recorded.error().to_string());
   };
 }
-
-}  // namespace
 
 GroupsImpl::GroupsImpl(Broker::Impl& broker_in) : broker(broker_in), shards(broker_in.shards.size()) {}
 
@@ -71,7 +70,7 @@ void GroupsImpl::settle(const GroupPtr& group, Committer::StateDone then) {
     group->waiting.emplace_back(group->submitted, std::move(then));
     return;
   }
-  if (group->state.members().empty()) group->emptied = broker.runtime.clock().now();
+  if (!group->has_members()) group->emptied = broker.runtime.clock().now();
   arm(group);
   const std::size_t shard = broker.current_shard();
   const std::uint64_t number = ++group->submitted;
@@ -111,6 +110,10 @@ void GroupsImpl::recovered() {
     for (const auto& [name, group] : shards[i].by_name) {
       group->emptied = broker.runtime.clock().now();
       group->state.recovered(topics(i), broker.runtime.clock().steady(), broker.runtime.clock().now());
+      if (!group->state.classic()) continue;
+      if (const Status restored = classic(group).restore(*group->state.classic(), broker.runtime.clock().steady()); !restored) {
+        log_error("group " + printable(name) + ": its members have to join again: " + restored.error().to_string());
+      }
     }
   }
 }
@@ -134,6 +137,8 @@ void GroupsImpl::drain(std::size_t number, Task done) {
   if (shard.expiry_timer) broker.shards[number]->shard.cancel(*std::exchange(shard.expiry_timer, std::nullopt));
   for (const auto& [name, group] : shard.by_name) {
     if (group->timer) broker.shards[number]->shard.cancel(*std::exchange(group->timer, std::nullopt));
+    // What waits for other members is answered now; nobody may call it after this.
+    if (group->classic) group->classic->close(Error{Errc::shutting_down, "the broker is stopping"});
   }
   if (shard.under_way == 0) return done();
   shard.idle = std::move(done);
@@ -143,10 +148,17 @@ void GroupsImpl::drain(std::size_t number, Task done) {
 
 void GroupsImpl::arm(const GroupPtr& group) {
   Shard& shard = broker.shards[broker.current_shard()]->shard;
-  if (group->timer) shard.cancel(*std::exchange(group->timer, std::nullopt));
-  const std::optional<SteadyTime> due = group->state.members().next_deadline();
+  std::optional<SteadyTime> due = group->state.members().next_deadline();
+  if (group->classic) {
+    const std::optional<SteadyTime> other = group->classic->next_deadline();
+    if (other && (!due || *other < *due)) due = other;
+  }
   if (!due || broker.stopping) return;
+  // One that fires too early arms itself again.
+  if (group->timer && group->timer_due <= *due) return;
+  if (group->timer) shard.cancel(*std::exchange(group->timer, std::nullopt));
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - broker.runtime.clock().steady());
+  group->timer_due = *due;
   group->timer = shard.run_after(std::max(left, std::chrono::milliseconds(1)), [this, weak = std::weak_ptr(group)] {
     const GroupPtr due_group = weak.lock();
     if (!due_group) return;
@@ -157,9 +169,11 @@ void GroupsImpl::arm(const GroupPtr& group) {
 
 void GroupsImpl::expire_members(const GroupPtr& group) {
   const std::size_t shard = broker.current_shard();
-  for (const std::string& ended : group->state.members().expire(topics(shard), broker.runtime.clock().steady())) {
+  const SteadyTime now = broker.runtime.clock().steady();
+  for (const std::string& ended : group->state.members().expire(topics(shard), now)) {
     log_info("group " + printable(group->state.name()) + ": " + ended);
   }
+  if (group->classic) group->classic->tick(now);
   arm(group);
   settle(group, warn_if_lost(group));
 }
@@ -170,7 +184,7 @@ void GroupsImpl::expire_groups(std::size_t shard) {
   std::vector<GroupPtr> expired;
   for (const auto& [name, group] : shards[shard].by_name) {
     const std::optional<std::chrono::milliseconds> keep = group->state.effective().offsets_retention;
-    if (!keep || !group->state.members().empty() || group->removing) continue;
+    if (!keep || group->has_members() || group->removing) continue;
     Timestamp used = group->emptied;
     for (const auto& [where, progress] : group->state.progress()) {
       if (progress.committed) used = std::max(used, progress.committed->time);
@@ -231,6 +245,10 @@ void Groups::heartbeat(const RequestContext& context, HeartbeatRequest request, 
         }
         GroupPtr group = impl->find(request.group);
         if (group && group->removing) return answer(Error{Errc::conflict, "group '" + printable(request.group) + "' is being removed"});
+        if (group && request.epoch == 0 && group->classic && group->classic->size() > 0) {
+          return answer(
+              Error{Errc::inconsistent_group_protocol, "group '" + printable(request.group) + "' has members of the classic protocol"});
+        }
         const bool fresh = !group && request.epoch == 0;
         if (!group && !fresh) return answer(unknown(request.group));
         if (fresh) group = impl->make(request.group, request.start);

@@ -27,6 +27,16 @@ class Groups {
   /// Gives everything up at once. A static member that means to come back (`for_good` false) keeps its share until its session ends.
   void leave(const RequestContext& context, std::string group, std::string member, bool for_good, Done<void> done);
 
+  // --- Members that assign: ClassicMembership says what each call does. A group of the other kind with members answers
+  // inconsistent_group_protocol. Waiting calls are answered with shutting_down when the broker stops.
+
+  void join(const RequestContext& context, std::string group, ClassicJoin request, Done<ClassicJoinReply> done);
+  void sync(const RequestContext& context, std::string group, ClassicSync request, Done<ClassicSynced> done);
+  void heartbeat(const RequestContext& context, std::string group, ClassicIdentity member, std::int32_t generation, Done<void> done);
+  void leave(const RequestContext& context, std::string group, std::vector<ClassicIdentity> members, Done<std::vector<Status>> done);
+  /// Once, before the first call.
+  void set_classic_reader(ClassicReader reader);
+
   /// All that is valid is recorded together; per entry: unknown_topic, unknown_partition, not_owner, offset_out_of_range (beyond the
   /// end; below the log start is allowed), invalid_argument (metadata too long). As a whole: unknown_group, unknown_member,
   /// stale_member_epoch, conflict (no member given while the group has some), disk_full.

@@ -45,7 +45,7 @@ void Groups::create(const RequestContext&, CreateGroupRequest request, Done<Grou
         group->state.take_up(*topic->second);
         group->state.set_start(keys[i], resolve_start(request.start, *places[i]));
       }
-      impl->answer_settled(group, group->state.describe(table), std::move(answer));
+      impl->answer_settled(group, impl->describe(group), std::move(answer));
     });
   });
 }
@@ -56,7 +56,7 @@ void Groups::alter(const RequestContext&, std::string name, std::map<std::string
     Result<GroupPtr> group = impl->get(name);
     if (!group) return answer(std::move(group).error());
     if (Status altered = (*group)->state.alter(changes); !altered) return answer(std::move(altered).error());
-    impl->answer_settled(*group, (*group)->state.describe(impl->topics(impl->broker.current_shard())), std::move(answer));
+    impl->answer_settled(*group, impl->describe(*group), std::move(answer));
   });
 }
 
@@ -65,20 +65,21 @@ void Groups::remove(const RequestContext&, std::string name, Done<void> done) {
   impl->on_home<void>(name, std::move(done), [impl, name](Done<void> answer) mutable {
     Result<GroupPtr> group = impl->get(name);
     if (!group) return answer(std::move(group).error());
-    if (!(*group)->state.members().empty()) return answer(impl->live_members(**group, "removed"));
+    if ((*group)->has_members()) return answer(impl->live_members(*group, "removed"));
     impl->remove(*group, std::move(answer));
   });
 }
 
-Error GroupsImpl::live_members(const HomedGroup& group, std::string_view action) const {
-  std::string detail = "group '" + printable(group.state.name()) + "' has " + std::to_string(group.state.members().size()) +
+Error GroupsImpl::live_members(const GroupPtr& group, std::string_view action) {
+  const std::vector<MemberInfo> members = describe(group).members;
+  std::string detail = "group '" + printable(group->state.name()) + "' has " + std::to_string(members.size()) +
                        " live members and cannot be " + std::string(action) + ":";
   std::size_t named = 0;
-  for (const MemberInfo& member : group.state.members().describe(TopicTable())) {
+  for (const MemberInfo& member : members) {
     if (++named > 3) break;
     detail += (named > 1 ? ", " : " ") + printable(member.client_id.empty() ? member.member : member.client_id);
   }
-  if (group.state.members().size() > 3) detail += ", ...";
+  if (members.size() > 3) detail += ", ...";
   return {Errc::conflict, std::move(detail)};
 }
 
@@ -87,7 +88,7 @@ void Groups::describe(const RequestContext&, std::string name, Done<GroupInfo> d
   impl->on_home<GroupInfo>(name, std::move(done), [impl, name](Done<GroupInfo> answer) mutable {
     Result<GroupPtr> group = impl->get(name);
     if (!group) return answer(std::move(group).error());
-    impl->answer_settled(*group, (*group)->state.describe(impl->topics(impl->broker.current_shard())), std::move(answer));
+    impl->answer_settled(*group, impl->describe(*group), std::move(answer));
   });
 }
 
@@ -155,7 +156,7 @@ void Groups::list(const RequestContext&, Done<std::vector<GroupInfo>> done) {
     for (const auto& [name, group] : groups) {
       if (group->removing) continue;
       ++waiting->left;
-      waiting->infos.push_back(group->state.describe(impl->topics(impl->broker.current_shard())));
+      waiting->infos.push_back(impl->describe(group));
       impl->settle(group, [waiting](Status recorded) {
         if (!recorded) waiting->error = recorded.error();
         waiting->one_less();

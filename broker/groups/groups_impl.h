@@ -23,8 +23,11 @@ struct HomedGroup {
   std::uint64_t settled = 0;
   std::deque<std::pair<std::uint64_t, Committer::StateDone>> waiting;  ///< Answers, and the record each of them shows.
   std::optional<TimerId> timer;
+  SteadyTime timer_due{};
+  std::unique_ptr<ClassicMembership> classic;  ///< Once somebody has joined that way.
   std::uint64_t commit_order = 0;
-  Timestamp emptied{};    ///< When the last member left; the start of the broker if that was before.
+  Timestamp emptied{};  ///< When the last member left; the start of the broker if that was before.
+  bool has_members() const { return !state.members().empty() || (classic && classic->size() > 0); }
   bool removing = false;  ///< Its end is being, or was, recorded.
 };
 using GroupPtr = std::shared_ptr<HomedGroup>;
@@ -36,6 +39,9 @@ struct ShardGroups {
   Task idle;
   std::optional<TimerId> expiry_timer;
 };
+
+/// For changes nobody waits for.
+Committer::StateDone warn_if_lost(const GroupPtr& group);
 
 /// Where a group starts in a partition it has no position in; a start by time needs `by_time`.
 Offset resolve_start(const StartAt& start, const PlaceReport& place);
@@ -75,6 +81,14 @@ struct GroupsImpl {
   }
   void arm(const GroupPtr& group);
   void expire_members(const GroupPtr& group);
+  /// The part of the group whose members assign; made when first asked for.
+  ClassicMembership& classic(const GroupPtr& group);
+  /// The topics a member's subscription names have to do with the group from now on.
+  void take_up_classic(const GroupPtr& group, const ClassicJoin& request);
+  GroupInfo describe(const GroupPtr& group);
+  /// Who holds the partitions, by key: for lag.
+  std::map<PartitionKey, std::string> classic_owners(const GroupPtr& group);
+  void fence_all(const GroupPtr& group);
   void expire_groups(std::size_t shard);
   void end_one(ShardGroups& shard);
   void remove(const GroupPtr& group, Done<void> done);
@@ -87,10 +101,17 @@ struct GroupsImpl {
   /// Asks every shard and puts the answers together on the calling one.
   template <class T>
   void from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask);
-  Error live_members(const HomedGroup& group, std::string_view action) const;
+  Error live_members(const GroupPtr& group, std::string_view action);
 
+  Status may_commit(const GroupPtr& group, const CommitRequest& request);
+  /// Topics live members subscribe to.
+  std::set<Uuid> subscribed(const GroupPtr& group);
   void commit(CommitRequest request, Done<CommitReply> done);
   void positions(PositionsRequest request, Done<PositionsReply> done);
+  struct PendingCommit;
+  void finish_commit(PendingCommit pending, const std::vector<Result<PlaceReport>>& places);
+  struct PendingPositions;
+  void finish_positions(PendingPositions pending, const std::vector<Result<PlaceReport>>& places);
   void seek(RequestContext context, SeekRequest request, std::map<NamedPartition, Offset> others, Done<SeekReply> done);
   void undo(RequestContext context, std::string name, bool execute, bool force, Done<SeekReply> done);
   void move(const GroupPtr& group, SeekRecord record, bool force, Done<SeekReply> done);
@@ -99,6 +120,7 @@ struct GroupsImpl {
 
   Broker::Impl& broker;
   std::vector<ShardGroups> shards;
+  ClassicReader reader;
 };
 
 template <class T>

@@ -57,7 +57,8 @@ void judge(const Row& row, const PlaceReport& place, Timestamp now, PartitionLag
 }
 
 /// The rows of one group, floors and members filled in.
-void add_rows(const GroupPtr& group, const TopicTable& topics, std::vector<Row>& rows) {
+void add_rows(const GroupPtr& group, const std::map<PartitionKey, std::string>& classic_owners, const TopicTable& topics,
+              std::vector<Row>& rows) {
   for (const Topic* const topic : group->state.topics(topics)) {
     for (std::int32_t p = 0; p < topic->partitions; ++p) {
       Row row{.group = group, .where = {topic->id, p}, .lag = {}, .committed_at = {}, .retention = topic->effective.retention};
@@ -65,6 +66,7 @@ void add_rows(const GroupPtr& group, const TopicTable& topics, std::vector<Row>&
       row.lag.topic = topic->name;
       row.lag.partition = p;
       row.lag.member = group->state.members().owner(row.where);
+      if (const auto owner = classic_owners.find(row.where); owner != classic_owners.end()) row.lag.member = owner->second;
       const StreamGroup::Progress* const progress = group->state.find(row.where);
       if (progress != nullptr && progress->committed) {
         row.lag.floor = progress->committed->offset;
@@ -90,7 +92,7 @@ void GroupsImpl::lag_here(std::optional<std::string> name, Done<std::vector<Part
   }
   auto rows = std::make_shared<std::vector<Row>>();
   const TopicTable& topic_table = topics(broker.current_shard());
-  for (const GroupPtr& group : groups) add_rows(group, topic_table, *rows);
+  for (const GroupPtr& group : groups) add_rows(group, classic_owners(group), topic_table, *rows);
 
   std::vector<PlaceQuestion> questions;
   for (const Row& row : *rows) {

@@ -30,59 +30,87 @@ std::string name_of(const NamedPartition& where) { return where.topic + ":" + st
 
 }  // namespace
 
+/// As a whole: a member that is not there commits nothing. Where a native member is only late for a partition, the others go on.
+Status GroupsImpl::may_commit(const GroupPtr& group, const CommitRequest& request) {
+  const NativeMembership& members = group->state.members();
+  if (!members.empty()) {
+    if (request.member.empty()) {
+      return Error{Errc::conflict, "group '" + printable(request.group) + "' has members: only they may commit"};
+    }
+    Status known = members.may_commit(request.member, 0, PartitionKey{});
+    return !known && known.error().code == Errc::unknown_member ? known : Status();
+  }
+  const bool nobody = request.member.empty() && request.epoch <= 0;
+  if (group->classic) {
+    Status may = group->classic->may_commit({request.member, request.instance}, nobody ? -1 : request.epoch);
+    if (may && !request.member.empty()) group->classic->touch(request.member, broker.runtime.clock().steady());
+    return may;
+  }
+  if (nobody) return {};
+  return Error{Errc::unknown_member, "the group has no member '" + printable(request.member) + "'"};
+}
+
+/// A commit while its partitions are asked where they end.
+struct GroupsImpl::PendingCommit {
+  GroupPtr group;
+  CommitRequest request;
+  std::uint64_t order = 0;  ///< Of arrival: it counts, however long the partitions take to answer.
+  CommitReply reply;
+  std::vector<std::size_t> asked;  ///< Numbers of the entries that may go on, and their partitions.
+  std::vector<PartitionKey> keys;
+  Done<CommitReply> done;
+};
+
 void GroupsImpl::commit(CommitRequest request, Done<CommitReply> done) {
   GroupPtr group = find(request.group);
   if (group && group->removing) return done(Error{Errc::conflict, "group '" + printable(request.group) + "' is being removed"});
-  if (!group) {
-    if (!request.member.empty()) return done(Error{Errc::unknown_group, "no group '" + printable(request.group) + "'"});
-    group = make(request.group, StartAt{});
-  }
-  // The order of arrival counts, however long the partitions take to answer.
-  const std::uint64_t order = ++group->commit_order;
-  CommitReply reply(request.entries.size());
-  std::vector<std::size_t> asked;
+  if (!group && !request.member.empty()) return done(Error{Errc::unknown_group, "no group '" + printable(request.group) + "'"});
+  if (!group) group = make(request.group, StartAt{});
+
+  PendingCommit pending{.group = group,
+                        .request = std::move(request),
+                        .order = ++group->commit_order,
+                        .reply = {},
+                        .asked = {},
+                        .keys = {},
+                        .done = std::move(done)};
+  pending.reply.resize(pending.request.entries.size());
   std::vector<PlaceQuestion> questions;
-  for (std::size_t i = 0; i < request.entries.size(); ++i) {
-    Result<PartitionKey> key = judge_entry(*this, request.entries[i]);
-    if (key) {
-      asked.push_back(i);
-      questions.push_back({*key, {}});
-    } else {
-      reply[i] = std::move(key).error();
+  for (std::size_t i = 0; i < pending.request.entries.size(); ++i) {
+    Result<PartitionKey> key = judge_entry(*this, pending.request.entries[i]);
+    if (!key) {
+      pending.reply[i] = std::move(key).error();
+      continue;
     }
+    pending.asked.push_back(i);
+    pending.keys.push_back(*key);
+    questions.push_back({*key, {}});
   }
-  std::vector<PartitionKey> keys;
-  for (const PlaceQuestion& question : questions) keys.push_back(question.where);
-  broker.look_at(std::move(questions),
-                 [this, group, order, request = std::move(request), reply = std::move(reply), asked = std::move(asked),
-                  keys = std::move(keys), done = std::move(done)](std::vector<Result<PlaceReport>> places) mutable {
-                   StreamGroup& state = group->state;
-                   if (request.member.empty() && !state.members().empty()) {
-                     return done(Error{Errc::conflict, "group '" + printable(request.group) + "' has members: only they may commit"});
-                   }
-                   if (!request.member.empty()) {
-                     // As a whole: a member that is not there commits nothing. Where it is only late for a partition, the others go on.
-                     if (Status known = state.members().may_commit(request.member, 0, PartitionKey{});
-                         !known && known.error().code == Errc::unknown_member) {
-                       return done(std::move(known).error());
-                     }
-                   }
-                   const Timestamp now = broker.runtime.clock().now();
-                   for (std::size_t i = 0; i < asked.size(); ++i) {
-                     CommitRequest::Entry& entry = request.entries[asked[i]];
-                     Status& status = reply[asked[i]];
-                     if (!places[i]) {
-                       status = places[i].error();
-                     } else if (entry.offset > places[i]->end) {
-                       status = Error{Errc::offset_out_of_range, name_of(entry.where) + " ends at " + std::to_string(places[i]->end.value) +
-                                                                     ": cannot commit " + std::to_string(entry.offset.value)};
-                     } else if (!request.member.empty()) {
-                       status = state.members().may_commit(request.member, request.epoch, keys[i]);
-                     }
-                     if (status) state.commit(keys[i], {entry.offset, entry.leader_epoch, std::move(entry.metadata), now}, order);
-                   }
-                   answer_settled(group, std::move(reply), std::move(done));
-                 });
+  broker.look_at(std::move(questions), [this, pending = std::move(pending)](std::vector<Result<PlaceReport>> places) mutable {
+    finish_commit(std::move(pending), places);
+  });
+}
+
+void GroupsImpl::finish_commit(PendingCommit pending, const std::vector<Result<PlaceReport>>& places) {
+  StreamGroup& state = pending.group->state;
+  const CommitRequest& request = pending.request;
+  if (Status may = may_commit(pending.group, request); !may) return pending.done(std::move(may).error());
+  const bool assigned_here = !state.members().empty();
+  const Timestamp now = broker.runtime.clock().now();
+  for (std::size_t i = 0; i < pending.asked.size(); ++i) {
+    const CommitRequest::Entry& entry = request.entries[pending.asked[i]];
+    Status& status = pending.reply[pending.asked[i]];
+    if (!places[i]) {
+      status = places[i].error();
+    } else if (entry.offset > places[i]->end) {
+      status = Error{Errc::offset_out_of_range, name_of(entry.where) + " ends at " + std::to_string(places[i]->end.value) +
+                                                    ": cannot commit " + std::to_string(entry.offset.value)};
+    } else if (assigned_here) {
+      status = state.members().may_commit(request.member, request.epoch, pending.keys[i]);
+    }
+    if (status) state.commit(pending.keys[i], {entry.offset, entry.leader_epoch, entry.metadata, now}, pending.order);
+  }
+  answer_settled(pending.group, std::move(pending.reply), std::move(pending.done));
 }
 
 // --- Where to read on.
@@ -154,47 +182,59 @@ Result<GroupPosition> position_in(StreamGroup& state, const PartitionKey& key, c
 
 }  // namespace
 
+/// A question for positions while the partitions are asked for their bounds.
+struct GroupsImpl::PendingPositions {
+  GroupPtr group;
+  PositionsRequest request;
+  PositionsReply reply;
+  std::vector<std::size_t> asked;
+  std::vector<PartitionKey> keys;
+  Done<PositionsReply> done;
+};
+
 void GroupsImpl::positions(PositionsRequest request, Done<PositionsReply> done) {
   Result<GroupPtr> found = get(request.group);
   if (!found) return done(std::move(found).error());
-  PositionsReply reply(request.entries.size());
-  std::vector<std::size_t> asked;
+  PendingPositions pending{.group = *found, .request = std::move(request), .reply = {}, .asked = {}, .keys = {}, .done = std::move(done)};
+  pending.reply.resize(pending.request.entries.size());
   std::vector<PlaceQuestion> questions;
-  for (std::size_t i = 0; i < request.entries.size(); ++i) {
-    Result<PartitionKey> key = resolve(request.entries[i].where);
+  for (std::size_t i = 0; i < pending.request.entries.size(); ++i) {
+    Result<PartitionKey> key = resolve(pending.request.entries[i].where);
     if (!key) {
-      reply[i] = std::move(key).error();
+      pending.reply[i] = std::move(key).error();
       continue;
     }
-    const StreamGroup::Progress* const progress = (*found)->state.find(*key);
-    const StartAt start = (*found)->state.start_in(*key);
+    const StreamGroup::Progress* const progress = pending.group->state.find(*key);
+    const bool unknown = progress == nullptr || (!progress->committed && !progress->start);
+    const StartAt start = pending.group->state.start_in(*key);
     PlaceQuery query;
-    if (start.kind == StartAt::Kind::time && (progress == nullptr || (!progress->committed && !progress->start)))
-      query.by_time_ms = start.value;
-    asked.push_back(i);
+    if (unknown && start.kind == StartAt::Kind::time) query.by_time_ms = start.value;
+    pending.asked.push_back(i);
+    pending.keys.push_back(*key);
     questions.push_back({*key, query});
   }
-  std::vector<PartitionKey> keys;
-  for (const PlaceQuestion& question : questions) keys.push_back(question.where);
-  broker.look_at(std::move(questions),
-                 [this, group = *found, request = std::move(request), reply = std::move(reply), asked = std::move(asked),
-                  keys = std::move(keys), done = std::move(done)](std::vector<Result<PlaceReport>> places) mutable {
-                   StreamGroup& state = group->state;
-                   if (!request.member.empty()) {
-                     if (Status known = state.members().check_member(request.member, request.epoch); !known)
-                       return done(std::move(known).error());
-                   }
-                   for (std::size_t i = 0; i < asked.size(); ++i) {
-                     const PositionsRequest::Entry& entry = request.entries[asked[i]];
-                     if (!places[i])
-                       reply[asked[i]] = places[i].error();
-                     else if (!request.member.empty() && state.members().owner(keys[i]) != request.member)
-                       reply[asked[i]] = Error{Errc::not_owner, name_of(entry.where) + " is not this member's"};
-                     else
-                       reply[asked[i]] = position_in(state, keys[i], entry, *places[i], broker.runtime.clock().now());
-                   }
-                   answer_settled(group, std::move(reply), std::move(done));
-                 });
+  broker.look_at(std::move(questions), [this, pending = std::move(pending)](std::vector<Result<PlaceReport>> places) mutable {
+    finish_positions(std::move(pending), places);
+  });
+}
+
+void GroupsImpl::finish_positions(PendingPositions pending, const std::vector<Result<PlaceReport>>& places) {
+  StreamGroup& state = pending.group->state;
+  const PositionsRequest& request = pending.request;
+  if (!request.member.empty()) {
+    if (Status known = state.members().check_member(request.member, request.epoch); !known) return pending.done(std::move(known).error());
+  }
+  for (std::size_t i = 0; i < pending.asked.size(); ++i) {
+    const PositionsRequest::Entry& entry = request.entries[pending.asked[i]];
+    Result<GroupPosition>& position = pending.reply[pending.asked[i]];
+    if (!places[i])
+      position = places[i].error();
+    else if (!request.member.empty() && state.members().owner(pending.keys[i]) != request.member)
+      position = Error{Errc::not_owner, name_of(entry.where) + " is not this member's"};
+    else
+      position = position_in(state, pending.keys[i], entry, *places[i], broker.runtime.clock().now());
+  }
+  answer_settled(pending.group, std::move(pending.reply), std::move(pending.done));
 }
 
 void Groups::committed(const RequestContext&, std::string name, std::vector<NamedPartition> where, Done<std::vector<Committed>> done) {
@@ -227,7 +267,7 @@ void Groups::forget(const RequestContext&, std::string name, std::vector<NamedPa
                                      [impl, name, where = std::move(where)](Done<std::vector<Status>> answer) mutable {
                                        Result<GroupPtr> group = impl->get(name);
                                        if (!group) return answer(std::move(group).error());
-                                       const std::set<Uuid> subscribed = (*group)->state.members().subscribed();
+                                       const std::set<Uuid> subscribed = impl->subscribed(*group);
                                        std::vector<Status> result(where.size());
                                        for (std::size_t i = 0; i < where.size(); ++i) {
                                          Result<PartitionKey> key = impl->resolve(where[i]);

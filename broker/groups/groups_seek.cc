@@ -143,9 +143,9 @@ void GroupsImpl::seek(RequestContext context, SeekRequest request, std::map<Name
 void GroupsImpl::move(const GroupPtr& group, SeekRecord record, bool force, Done<SeekReply> done) {
   if (group->removing) return done(Error{Errc::unknown_group, "the group was removed"});
   StreamGroup& state = group->state;
-  if (!state.members().empty()) {
-    if (!force) return done(live_members(*group, "moved"));
-    state.members().fence_all();
+  if (group->has_members()) {
+    if (!force) return done(live_members(group, "moved"));
+    fence_all(group);
   }
   const Timestamp now = broker.runtime.clock().now();
   const std::uint64_t order = ++group->commit_order;  // Commits that were on their way are passed over.

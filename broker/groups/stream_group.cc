@@ -88,6 +88,47 @@ void write(const SeekRecord& seek, state::GroupChange::Seek& out) {
   }
 }
 
+std::string to_string(const Slice& bytes) { return std::string(as_text(bytes.view())); }
+
+void write(Parts& parts, const ClassicSnapshot& classic) {
+  auto& head = *parts.part().mutable_classic();
+  head.set_phase(static_cast<std::int32_t>(classic.phase));
+  head.set_generation(classic.generation);
+  head.set_protocol_type(classic.protocol_type);
+  head.set_protocol_name(classic.protocol_name);
+  head.set_leader(classic.leader);
+  for (const ClassicSnapshot::Member& member : classic.members) {
+    auto& out = *parts.part().add_classic_members();
+    out.set_id(member.member_id);
+    if (member.instance_id) out.set_instance(*member.instance_id);
+    out.set_client_id(member.client_id);
+    out.set_host(member.client_host);
+    out.set_session_timeout_ms(static_cast<std::uint32_t>(member.session_timeout.count()));
+    out.set_rebalance_timeout_ms(static_cast<std::uint32_t>(member.rebalance_timeout.count()));
+    for (const ClassicProtocol& protocol : member.protocols) {
+      auto& to = *out.add_protocols();
+      to.set_name(protocol.name);
+      to.set_metadata(to_string(protocol.metadata));
+    }
+    out.set_assignment(to_string(member.assignment));
+    parts.wrote(out.ByteSizeLong());
+  }
+}
+
+ClassicSnapshot::Member read(const state::GroupChange::ClassicMember& in) {
+  ClassicSnapshot::Member member{.member_id = in.id(),
+                                 .instance_id = {},
+                                 .client_id = in.client_id(),
+                                 .client_host = in.host(),
+                                 .session_timeout = std::chrono::milliseconds(in.session_timeout_ms()),
+                                 .rebalance_timeout = std::chrono::milliseconds(in.rebalance_timeout_ms()),
+                                 .protocols = {},
+                                 .assignment = Slice::copy_of(as_bytes(in.assignment()))};
+  if (in.has_instance()) member.instance_id = in.instance();
+  for (const auto& protocol : in.protocols()) member.protocols.push_back({protocol.name(), Slice::copy_of(as_bytes(protocol.metadata()))});
+  return member;
+}
+
 SeekRecord read(const state::GroupChange::Seek& in) {
   SeekRecord seek{.id = in.id(),
                   .time = from_ms(in.time_ms()),
@@ -212,6 +253,11 @@ void StreamGroup::topics_changed(const TopicTable& table) {
   }
 }
 
+void StreamGroup::set_classic(ClassicSnapshot snapshot) {
+  classic_ = std::move(snapshot);
+  classic_changed_ = true;
+}
+
 SeekRecord& StreamGroup::add_seek(SeekRecord seek) {
   seek.id = next_seek_++;
   changed_seeks_.insert(seek.id);
@@ -238,7 +284,8 @@ GroupInfo StreamGroup::describe(const TopicTable& table) const {
                  .topics = {},
                  .members = members_.describe(table),
                  .skipped_records = skipped_records_,
-                 .clamped_positions = clamped_positions_};
+                 .clamped_positions = clamped_positions_,
+                 .classic = {}};
   for (const Topic* const topic : topics(table)) info.topics.push_back(topic->name);
   return info;
 }
@@ -277,7 +324,8 @@ std::vector<storage::StateRecord> StreamGroup::take_records() {
   for (const std::uint64_t id : changed_seeks_) {
     if (const SeekRecord* const seek = find_seek(id)) write(*seek, *parts.part().add_seeks());
   }
-  head_changed_ = counters_changed_ = false;
+  if (classic_changed_) write(parts, *classic_);
+  head_changed_ = counters_changed_ = classic_changed_ = false;
   changed_topics_.clear();
   changed_positions_.clear();
   changed_seeks_.clear();
@@ -291,6 +339,7 @@ std::vector<storage::StateRecord> StreamGroup::snapshot() const {
   parts.part().set_clamped_positions(clamped_positions_);
   members_.write_all(parts.part());
   parts.wrote(parts.part().ByteSizeLong());
+  if (classic_) write(parts, *classic_);
   for (const SeekRecord& seek : history_) write(seek, *parts.part().add_seeks());
   for (const auto& [id, note] : topics_) parts.topic(id).set_partitions_at_start(note.partitions_at_start);
   for (const auto& [where, progress] : progress_) write(parts, where, &progress);
@@ -333,6 +382,17 @@ Status StreamGroup::replay(const storage::StateRecord& record) {
     }
   }
   members_.apply(change);
+  if (change.has_classic()) {
+    const auto& head = change.classic();
+    classic_ = ClassicSnapshot{.phase = static_cast<ClassicSnapshot::Phase>(head.phase()),
+                               .generation = head.generation(),
+                               .protocol_type = head.protocol_type(),
+                               .protocol_name = head.protocol_name(),
+                               .leader = head.leader(),
+                               .members = {}};
+  }
+  if (change.classic_members_size() > 0 && !classic_) return Error{Errc::corrupt_batch, "the state of a group has members without a head"};
+  for (const auto& in : change.classic_members()) classic_->members.push_back(read(in));
   for (const auto& in : change.seeks()) {
     SeekRecord seek = read(in);
     next_seek_ = std::max(next_seek_, seek.id + 1);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/groups/classic_messages.h"
 #include "broker/groups/group_types.h"
 #include "broker/groups/native_membership.h"
 #include "broker/partition_state.h"
@@ -75,6 +76,10 @@ class StreamGroup {
   SeekRecord* find_seek(std::uint64_t id);
   void seek_changed(std::uint64_t id) { changed_seeks_.insert(id); }
 
+  /// What outlives a restart of the members that assign themselves; they live beside this object (HomedGroup).
+  const std::optional<ClassicSnapshot>& classic() const { return classic_; }
+  void set_classic(ClassicSnapshot snapshot);
+
   GroupInfo describe(const TopicTable& table) const;
 
   /// State records of what changed; empty: nothing did.
@@ -100,6 +105,7 @@ class StreamGroup {
   std::map<PartitionKey, Progress> progress_;
   std::map<Uuid, TopicNote> topics_;
   NativeMembership members_;
+  std::optional<ClassicSnapshot> classic_;
   std::deque<SeekRecord> history_;  ///< At most kSeekHistoryMax, oldest first.
   std::uint64_t next_seek_ = 1;
   std::uint64_t skipped_records_ = 0;
@@ -108,6 +114,7 @@ class StreamGroup {
   // Changes not taken yet.
   bool head_changed_ = false;
   bool counters_changed_ = false;
+  bool classic_changed_ = false;
   std::set<PartitionKey> changed_positions_;
   std::set<Uuid> changed_topics_;
   std::set<std::uint64_t> changed_seeks_;
