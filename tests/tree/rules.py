@@ -68,7 +68,7 @@ def allowed_includes(path):
         own = f"protocol/{protocol.group(1)}/"
         if path.startswith(own + "codec/"):
             return ["storage/base/", "storage/batch/", own + "codec/", own + "wire.pb.h"]
-        return ["storage/", "broker/", own]
+        return ["storage/", "broker/", own, "protocol/net/"]
     if path.startswith("client/"):
         return ["storage/base/", "storage/batch/", "protocol/native/codec/", "protocol/native/wire.pb.h", "client/", "tidemark/"]
     if path.startswith("tools/"):
@@ -85,7 +85,7 @@ HEADER_HOMES = [
     (re.compile(r"prometheus/"), re.compile(r"protocol/http/"), "prometheus stays in protocol/http"),
     (
         re.compile(r"boost/asio"),
-        re.compile(r"broker/thread_runtime\.(h|cc)$|protocol/\w+/adapter/|protocol/http/|client/|tools/"),
+        re.compile(r"broker/thread_runtime\.(h|cc)$|protocol/\w+/adapter/|protocol/(?:net|http)/|client/|tools/"),
         "Asio stays in the runtime, the adapters, the client and the tools",
     ),
     (re.compile(r"CLI/|toml\+\+"), re.compile(r"tools/"), "command line and configuration files belong to tools/"),
@@ -119,6 +119,7 @@ SEAMS = [
     "broker/thread_runtime.h",
     "broker/thread_runtime.cc",
     "protocol/*/adapter/",
+    "protocol/net/",
     "protocol/http/",
     "client/src/",
     "tools/",

@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "broker/thread_runtime.h"
 #include "protocol/native/adapter/session_core.h"
+#include "protocol/net/listener.h"
 
 namespace tidemark::native {
 
@@ -20,6 +21,8 @@ struct ServerOptions {
   std::chrono::milliseconds drain_timeout{5'000};  ///< What stop() gives to replies under way.
   SessionLimits limits;
   ServerFacts facts;
+
+  net::ListenerOptions listener() const;
 };
 
 /// Listens for native clients and runs their sessions on the shards, each on one. All calls from one thread that is no shard's.
@@ -29,8 +32,7 @@ class Server {
   /// stop()
   ~Server();
 
-  /// Binds and listens. invalid_argument names an address that cannot be had (taken, not ours). A missing IPv6 stack is no error as long
-  /// as another address works.
+  /// As net::Listener::start().
   Status start();
   std::uint16_t port() const;
   std::size_t connections() const;
@@ -40,7 +42,7 @@ class Server {
 
  private:
   struct Impl;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace tidemark::native

@@ -17,7 +17,7 @@ std::size_t total_bytes(const std::vector<Slice>& slices) {
 
 }  // namespace
 
-SessionCore::SessionCore(broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, boost::asio::io_context& io,
+SessionCore::SessionCore(boost::asio::io_context& io, broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard,
                          const ServerFacts& facts, const SessionLimits& limits, std::shared_ptr<void> admission)
     : broker_(broker),
       runtime_(runtime),
@@ -44,7 +44,17 @@ void SessionCore::greet(std::string client_id) {
   client_id_ = std::move(client_id);
 }
 
-Status SessionCore::start(const FrameHeader& header, const Slice& frame) {
+Result<std::optional<std::size_t>> SessionCore::frame_size(ByteView bytes) const {
+  const Result<std::optional<FrameHeader>> header = FrameHeader::parse(bytes, greeted() ? kFrameBytesMax : kHelloFrameBytesMax);
+  if (!header) return header.error();
+  if (!*header) return std::optional<std::size_t>();
+  return std::optional((*header)->size_bytes());
+}
+
+Status SessionCore::start(const Slice& frame) {
+  const Result<std::optional<FrameHeader>> parsed = FrameHeader::parse(frame.view(), kFrameBytesMax);
+  CHECK(parsed && *parsed && (*parsed)->size_bytes() == frame.size());  // frame_size() measured it.
+  const FrameHeader& header = **parsed;
   if (!greeted_ && header.type != FrameType::hello) {
     const Error error{Errc::protocol_error, "the first frame of a connection is hello"};
     fail(error);

@@ -14,19 +14,16 @@
 #include "broker/broker.h"
 #include "protocol/native/codec/frame.h"
 #include "protocol/native/wire.pb.h"
+#include "protocol/net/stream_session.h"
 
 namespace tidemark::native {
 
 /// Bounds on what one connection may ask of the broker.
-struct SessionLimits {
+struct SessionLimits : net::Timeouts {
   std::size_t requests_in_flight_max = 256;
   std::size_t bytes_in_flight_max = 32 * 1024 * 1024;  ///< Requests not yet answered: their frames, and what a fetch asks for.
   std::size_t output_bytes_max = 8 * 1024 * 1024;      ///< Not yet taken by the peer; beyond, no request is read and nothing is pushed.
   std::size_t subscriptions_max = 10'000;
-  std::chrono::milliseconds hello_timeout{10'000};
-  std::chrono::milliseconds idle_timeout{600'000};  ///< Without a request, a subscription or a reply under way.
-  std::chrono::milliseconds stall_timeout{30'000};  ///< Without a byte, in the middle of a frame, either way.
-  std::chrono::milliseconds linger_timeout{2'000};  ///< For the peer to close after our last frame.
 };
 
 /// What the server main knows and the engine does not.
@@ -36,15 +33,7 @@ struct ServerFacts {
   std::function<std::vector<wire::DoctorReply::Check>()> doctor;  ///< May block.
 };
 
-/// Frames to send, in order; the attachments lie behind the frame that names them.
-struct Output {
-  std::vector<Slice> parts;
-  std::size_t bytes = 0;
-  void add(Slice part) {
-    bytes += part.size();
-    parts.push_back(std::move(part));
-  }
-};
+using net::Output;
 
 /// The place of a reply in the order of replies; filled when the answer is there.
 struct ReplySlot {
@@ -69,7 +58,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   using Slot = std::shared_ptr<ReplySlot>;
 
   /// `admission` is held as long as the object lives: answers under way count against the bounds on connections.
-  SessionCore(broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, boost::asio::io_context& io, const ServerFacts& facts,
+  SessionCore(boost::asio::io_context& io, broker::Broker& broker, broker::Runtime& runtime, broker::Shard& shard, const ServerFacts& facts,
               const SessionLimits& limits, std::shared_ptr<void> admission);
   virtual ~SessionCore();
 
@@ -87,8 +76,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   bool greeted() const { return greeted_; }
   void greet(std::string client_id);
 
+  /// Size of the frame that `bytes` begin with; nullopt: too few bytes to say. Errors as FrameHeader::parse().
+  Result<std::optional<std::size_t>> frame_size(ByteView bytes) const;
   /// Judges and starts one whole request. An error means the connection cannot go on; its reply is queued.
-  Status start(const FrameHeader& header, const Slice& frame);
+  Status start(const Slice& frame);
   /// Counts what the request may bring into memory.
   void charge(const Slot& slot, std::size_t bytes);
 

@@ -1,6 +1,6 @@
-#include "protocol/native/adapter/connection_gate.h"
+#include "protocol/net/connection_gate.h"
 
-namespace tidemark::native {
+namespace tidemark::net {
 
 Result<std::shared_ptr<void>> ConnectionGate::admit(const std::string& address) {
   const std::lock_guard lock(mutex_);
@@ -58,4 +58,4 @@ void ConnectionGate::wait_until_empty() {
   empty_.wait(lock, [this] { return running_ == 0; });
 }
 
-}  // namespace tidemark::native
+}  // namespace tidemark::net

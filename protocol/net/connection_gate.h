@@ -10,7 +10,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
 
-namespace tidemark::native {
+namespace tidemark::net {
 
 /// Counts connections against their bounds, in total and by address. Thread-safe; touched once per connection, not per request. Every
 /// admission keeps the gate alive.
@@ -44,4 +44,4 @@ class ConnectionGate : public std::enable_shared_from_this<ConnectionGate> {
   bool shut_ = false;
 };
 
-}  // namespace tidemark::native
+}  // namespace tidemark::net
