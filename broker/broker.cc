@@ -241,12 +241,29 @@ void Broker::create_topic(const RequestContext&, TopicSpec spec, Done<std::share
   });
 }
 
-void Broker::alter_topic(const RequestContext&, std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done) {
+Result<Topic> Broker::judge(const TopicSpec& spec) const { return impl_->judge(*topics(), spec); }
+
+void Broker::alter_topic(const RequestContext& context, std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done) {
+  const auto merge = [changes = std::move(changes)](const Topic& now) -> Result<ConfigMap> {
+    ConfigMap merged = now.config;
+    for (const auto& [key, value] : changes) {
+      if (value.empty())
+        merged.erase(key);
+      else
+        merged[key] = value;
+    }
+    return merged;
+  };
+  alter_topic(context, std::move(name), merge, false, std::move(done));
+}
+
+void Broker::alter_topic(const RequestContext&, std::string name, ConfigChange change, bool dry_run,
+                         Done<std::shared_ptr<const Topic>> done) {
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard,
-                  [impl = impl_.get(), name = std::move(name), changes = std::move(changes), answer = std::move(answer)]() mutable {
+                  [impl = impl_.get(), name = std::move(name), change = std::move(change), dry_run, answer = std::move(answer)]() mutable {
                     if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
-                    impl->alter(std::move(name), std::move(changes), impl->tracked(std::move(answer)));
+                    impl->alter(std::move(name), std::move(change), dry_run, impl->tracked(std::move(answer)));
                   });
 }
 

@@ -40,6 +40,9 @@ struct TopicSpec {
   ConfigMap config;
 };
 
+/// Makes a topic's settings anew from what it has. May run more than once and on another shard: it must depend on its argument only.
+using ConfigChange = std::function<Result<ConfigMap>(const Topic& now)>;
+
 /// Bounds and defaults of one broker process.
 struct BrokerOptions {
   std::string data_directory = "tidemark-data";
@@ -152,8 +155,14 @@ class Broker {
 
   // --- Topics. Errors: topic_exists, invalid_topic_name, invalid_config, unknown_topic (with a suggestion), disk_full.
   void create_topic(const RequestContext& context, TopicSpec spec, Done<std::shared_ptr<const Topic>> done);
+  /// The topic that create_topic() would make (without id and revision), or why it would refuse, as this shard sees things now.
+  Result<Topic> judge(const TopicSpec& spec) const;
   /// Merges `changes`; an empty value removes the setting.
   void alter_topic(const RequestContext& context, std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done);
+  /// The settings become what `change` answers, whose error is answered otherwise; no other change comes in between.
+  /// `dry_run`: nothing is changed, the answer is the topic as it would be.
+  void alter_topic(const RequestContext& context, std::string name, ConfigChange change, bool dry_run,
+                   Done<std::shared_ptr<const Topic>> done);
   void add_partitions(const RequestContext& context, std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
   void delete_topic(const RequestContext& context, std::string name, Done<void> done);
   /// Moves the log start to `before` (at most the high watermark); answers the new log start once it is durable.

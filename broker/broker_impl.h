@@ -63,12 +63,15 @@ struct Broker::Impl {
 
   // broker_topics.cc: changes to topics. All run on the metadata shard and answer there.
   void create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done);
-  void alter(std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done);
+  Result<Topic> judge(const TopicTable& table, const TopicSpec& spec) const;
+  void alter(std::string name, ConfigChange change, bool dry_run, Done<std::shared_ptr<const Topic>> done);
   void grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
   void remove(std::string name, Done<void> done);
   void finish_removal(Uuid id, std::int32_t partitions);
   void forget_partitions(Uuid id, std::int32_t partitions);
-  void write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision, Done<std::shared_ptr<const Topic>> done);
+  Result<std::shared_ptr<const Topic>> recorded_topic(std::string_view name) const;
+  void write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision, std::int32_t partitions_before,
+                   Done<std::shared_ptr<const Topic>> done);
   void open_new_partitions(std::shared_ptr<const Topic> topic, std::int32_t from, Done<void> done);
   std::shared_ptr<const TopicTable> build_table() const;
   void install_table(Task done);

@@ -93,32 +93,37 @@ void Broker::Impl::install_table(Task done) {
       std::move(done));
 }
 
-void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
-  if (Status valid = validate_topic_name(spec.name); !valid) return done(std::move(valid).error());
-  if (shards[0]->topics->find(spec.name) != nullptr) {
-    return done(Error{Errc::topic_exists, "topic '" + spec.name + "' exists"});
-  }
+Result<Topic> Broker::Impl::judge(const TopicTable& table, const TopicSpec& spec) const {
+  if (const Status valid = validate_topic_name(spec.name); !valid) return valid.error();
+  if (table.find(spec.name) != nullptr) return Error{Errc::topic_exists, "topic '" + spec.name + "' exists"};
   const std::int32_t partitions = spec.partitions.value_or(options.default_partitions);
   if (partitions < 1 || partitions > options.partitions_per_topic_max) {
-    return done(Error{Errc::invalid_argument, "partitions = " + std::to_string(partitions) + ": must lie in 1.." +
-                                                  std::to_string(options.partitions_per_topic_max)});
+    return Error{Errc::invalid_argument,
+                 "partitions = " + std::to_string(partitions) + ": must lie in 1.." + std::to_string(options.partitions_per_topic_max)};
   }
   Result<ResolvedConfig> config = resolve_topic_config(spec.config, options.topic_defaults);
-  if (!config) return done(std::move(config).error());
-  auto topic = std::make_shared<Topic>();
-  topic->name = std::move(spec.name);
+  if (!config) return std::move(config).error();
+  Topic topic;
+  topic.name = spec.name;
+  topic.partitions = partitions;
+  topic.config = std::move(config->values);
+  topic.effective = config->typed;
+  return topic;
+}
+
+void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> done) {
+  Result<Topic> judged = judge(*shards[0]->topics, spec);
+  if (!judged) return done(std::move(judged).error());
+  auto topic = std::make_shared<Topic>(*std::move(judged));
   topic->id = Uuid::from_random(runtime.random(), runtime.random());
-  topic->partitions = partitions;
   topic->created = runtime.clock().now();
-  topic->config = std::move(config->values);
-  topic->effective = config->typed;
 
   // The directory first: it can fail without a trace. An empty directory that a crash leaves behind is removed by the next start.
   runtime.disk_pool().post([this, topic, done = std::move(done)]() mutable {
     Status made = directory->create_topic(to_file(*topic));
     on_shard(0, [this, topic, made = std::move(made), done = std::move(done)]() mutable {
       if (!made) return done(std::move(made).error());
-      write_topic(topic, 0, [this, topic, done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
+      write_topic(topic, 0, 0, [this, topic, done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
         if (written) return done(std::move(written));
         Error error = std::move(written).error();
         if (error.code == Errc::conflict) error = {Errc::topic_exists, "topic '" + topic->name + "' exists"};
@@ -134,11 +139,16 @@ void Broker::Impl::create(TopicSpec spec, Done<std::shared_ptr<const Topic>> don
   });
 }
 
+/// The topic as last recorded; the table shows it when the change has been completed.
+Result<std::shared_ptr<const Topic>> Broker::Impl::recorded_topic(std::string_view name) const {
+  const MetadataStore::Entry* const entry = metadata.get(topic_key(name));
+  if (entry == nullptr) return unknown_topic(name);
+  return decode_topic(entry->value, entry->revision);
+}
+
 /// Records the topic (new or changed), opens partitions it gained, and shows it everywhere.
-void Broker::Impl::write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision,
+void Broker::Impl::write_topic(std::shared_ptr<const Topic> topic, std::uint64_t expected_revision, std::int32_t partitions_before,
                                Done<std::shared_ptr<const Topic>> done) {
-  const Topic* const before = shards[0]->topics->find(topic->name);
-  const std::int32_t partitions_before = before != nullptr && expected_revision != 0 ? before->partitions : 0;
   metadata.txn({{topic_key(topic->name), expected_revision}}, {{topic_key(topic->name), encode(*topic)}},
                [this, topic, partitions_before, done = std::move(done)](Result<std::uint64_t> revision) mutable {
                  if (!revision) return done(std::move(revision).error());
@@ -190,46 +200,53 @@ void Broker::Impl::open_new_partitions(std::shared_ptr<const Topic> topic, std::
   });
 }
 
-void Broker::Impl::alter(std::string name, ConfigMap changes, Done<std::shared_ptr<const Topic>> done) {
-  const Topic* const before = shards[0]->topics->find(name);
-  if (before == nullptr) return done(unknown_topic(name));
-  if (changes.contains("entry.id")) {
-    const auto set = before->config.find("entry.id");
-    if (changes["entry.id"] != (set == before->config.end() ? "offset" : set->second)) {
-      return done(Error{Errc::invalid_config, "entry.id is fixed when the topic is created"});
-    }
-  }
-  ConfigMap merged = before->config;
-  for (auto& [key, value] : changes) {
-    if (value.empty())
-      merged.erase(key);
-    else
-      merged[key] = value;
-  }
-  Result<ResolvedConfig> config = resolve_topic_config(merged, options.topic_defaults);
+void Broker::Impl::alter(std::string name, ConfigChange change, bool dry_run, Done<std::shared_ptr<const Topic>> done) {
+  const Result<std::shared_ptr<const Topic>> before = recorded_topic(name);
+  if (!before) return done(before.error());
+  const Result<ConfigMap> changed = change(**before);
+  if (!changed) return done(changed.error());
+  Result<ResolvedConfig> config = resolve_topic_config(*changed, options.topic_defaults);
   if (!config) return done(std::move(config).error());
-  auto topic = std::make_shared<Topic>(*before);
+  if (config->typed.entry_id != (*before)->effective.entry_id) {
+    return done(Error{Errc::invalid_config, "entry.id is fixed when the topic is created"});
+  }
+  auto topic = std::make_shared<Topic>(**before);
   topic->config = std::move(config->values);
   topic->effective = config->typed;
-  runtime.disk_pool().post([this, topic, done = std::move(done)]() mutable {
+  if (dry_run) return done(std::shared_ptr<const Topic>(std::move(topic)));
+  runtime.disk_pool().post([this, topic, change = std::move(change), done = std::move(done)]() mutable {
     if (const Status kept = directory->write_topic_file(to_file(*topic)); !kept) {
       log_warn("topic file of '" + topic->name + "': " + kept.error().to_string());
     }
-    on_shard(0, [this, topic, done = std::move(done)]() mutable { write_topic(topic, topic->revision, std::move(done)); });
+    on_shard(0, [this, topic, change = std::move(change), done = std::move(done)]() mutable {
+      // Somebody else's change came first: this one is made from what that left. Each round means that another change was done.
+      auto again = [this, name = topic->name, change = std::move(change),
+                    done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
+        if (!written && written.error().code == Errc::conflict) return alter(std::move(name), std::move(change), false, std::move(done));
+        done(std::move(written));
+      };
+      write_topic(topic, topic->revision, topic->partitions, std::move(again));
+    });
   });
 }
 
 void Broker::Impl::grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done) {
-  const Topic* const before = shards[0]->topics->find(name);
-  if (before == nullptr) return done(unknown_topic(name));
-  if (total <= before->partitions || total > options.partitions_per_topic_max) {
+  const Result<std::shared_ptr<const Topic>> before = recorded_topic(name);
+  if (!before) return done(before.error());
+  const std::int32_t partitions_before = (*before)->partitions;
+  if (total <= partitions_before || total > options.partitions_per_topic_max) {
     return done(Error{Errc::invalid_argument, "partitions = " + std::to_string(total) + ": topic '" + name + "' has " +
-                                                  std::to_string(before->partitions) + ", the new total must be larger and at most " +
+                                                  std::to_string(partitions_before) + ", the new total must be larger and at most " +
                                                   std::to_string(options.partitions_per_topic_max)});
   }
-  auto topic = std::make_shared<Topic>(*before);
+  auto topic = std::make_shared<Topic>(**before);
   topic->partitions = total;
-  write_topic(topic, before->revision, std::move(done));
+  // As in alter(): a change that came in between is no reason to fail.
+  auto again = [this, name = std::move(name), total, done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
+    if (!written && written.error().code == Errc::conflict) return grow(std::move(name), total, std::move(done));
+    done(std::move(written));
+  };
+  write_topic(topic, topic->revision, partitions_before, std::move(again));
 }
 
 void Broker::Impl::remove(std::string name, Done<void> done) {

@@ -61,6 +61,9 @@ struct ResolvedConfig {
 };
 Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicConfig& defaults);
 
+/// The value in Kafka's notation that a topic has if it does not set `key`.
+std::string default_value(const ConfigKey& key, const TopicConfig& defaults);
+
 /// Name rules of design: 1-249 bytes of [A-Za-z0-9._:{}/-], not "." or "..". Error invalid_topic_name names the rule broken.
 Status validate_topic_name(std::string_view name);
 /// Names the broker keeps for itself.

@@ -14,7 +14,10 @@ using Type = ConfigKey::Type;
 const std::vector<ConfigKey>& keys() {
   static const std::vector<ConfigKey> all = {
       {"cleanup.policy", Type::list, "delete", true, "delete, compact, or both: what retention does with old records"},
+      {"compression.gzip.level", Type::integer, "-1", false, "re-packing uses the codec's own default"},
+      {"compression.lz4.level", Type::integer, "9", false, "re-packing uses the codec's own default"},
       {"compression.type", Type::text, "producer", true, "producer keeps the client's codec; otherwise batches are re-packed"},
+      {"compression.zstd.level", Type::integer, "3", false, "re-packing uses the codec's own default"},
       {"dedup.window.ms", Type::integer, "120000", true, "how long a publish with the same dedup id counts as a repeat"},
       {"delete.retention.ms", Type::integer, "86400000", true, "how long a compacted topic keeps tombstones"},
       {"durability", Type::text, "fsync", true, "fsync, interval or os: what must be on the disk before an acknowledgement"},
@@ -45,6 +48,8 @@ const std::vector<ConfigKey>& keys() {
       {"preallocate", Type::boolean, "true", false, "space is always taken before offsets"},
       {"record.headers", Type::boolean, "false", true, "obey tidemark-* record headers (delay, dedup id, priority)"},
       {"record.ttl", Type::integer, "-1", true, "queue groups give records older than this to the dead letters; -1 = never"},
+      {"remote.log.copy.disable", Type::boolean, "false", false, "there is no remote storage"},
+      {"remote.log.delete.on.disable", Type::boolean, "false", false, "there is no remote storage"},
       {"remote.storage.enable", Type::boolean, "false", false, "there is no remote storage"},
       {"retention.bytes", Type::integer, "-1", true, "per partition; -1 = no bound"},
       {"retention.ms", Type::integer, "604800000", true, "by append time; -1 = for ever"},
@@ -85,6 +90,9 @@ Range range_of(std::string_view name) {
     return {-1, kMax};
   }
   if (name == "min.insync.replicas") return {1, 2147483647};
+  if (name == "compression.gzip.level") return {-1, 9};
+  if (name == "compression.lz4.level") return {1, 17};
+  if (name == "compression.zstd.level") return {-131072, 22};
   return {};
 }
 
@@ -174,6 +182,18 @@ std::int64_t number(const std::string& text) { return parse_integer(text).value_
 }  // namespace
 
 const std::vector<ConfigKey>& topic_config_keys() { return keys(); }
+
+std::string default_value(const ConfigKey& key, const TopicConfig& defaults) {
+  if (key.name == "durability") return std::string(to_string(defaults.durability));
+  if (key.name == "flush.ms") return std::to_string(defaults.flush_interval.count());
+  if (key.name == "max.message.bytes") return std::to_string(defaults.message_bytes_max);
+  if (key.name == "message.timestamp.type") return defaults.log_append_time ? "LogAppendTime" : "CreateTime";
+  if (key.name == "retention.bytes") return defaults.retention_bytes ? std::to_string(*defaults.retention_bytes) : std::string("-1");
+  if (key.name == "retention.ms") return defaults.retention ? std::to_string(defaults.retention->count()) : std::string("-1");
+  if (key.name == "segment.bytes") return std::to_string(defaults.segment_bytes);
+  if (key.name == "segment.ms") return std::to_string(defaults.segment_age.count());
+  return std::string(key.default_value);
+}
 
 Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicConfig& defaults) {
   ResolvedConfig resolved;

@@ -358,6 +358,74 @@ TEST_F(BrokerTest, partitions_can_be_added) {
   EXPECT_EQ(values("orders", 2), (Values{"c"}));
 }
 
+TEST_F(BrokerTest, changes_to_one_topic_at_the_same_time_all_take_effect) {
+  using TopicPtr = std::shared_ptr<const Topic>;
+  ASSERT_TRUE(engine_->create("orders", 1));
+  const auto append_group = [](const std::string& group) {
+    return [group](const Topic& now) -> Result<ConfigMap> {
+      ConfigMap config = now.config;
+      std::string& list = config["hold.for"];
+      list += list.empty() ? group : "," + group;
+      return config;
+    };
+  };
+  const auto first = engine_->start<TopicPtr>(
+      [&](Broker& broker, Done<TopicPtr> done) { broker.alter_topic({}, "orders", append_group("a"), false, std::move(done)); });
+  const auto grown =
+      engine_->start<TopicPtr>([](Broker& broker, Done<TopicPtr> done) { broker.add_partitions({}, "orders", 3, std::move(done)); });
+  const auto second = engine_->start<TopicPtr>(
+      [&](Broker& broker, Done<TopicPtr> done) { broker.alter_topic({}, "orders", append_group("b"), false, std::move(done)); });
+  engine_->runtime().run();
+  for (const auto& answer : {first, grown, second}) {
+    ASSERT_TRUE(answer->has_value());
+    EXPECT_TRUE(**answer) << (*answer)->error().to_string();
+  }
+  power_fails();
+  const auto now = engine_->alter("orders", {});
+  ASSERT_TRUE(now) << now.error().to_string();
+  EXPECT_EQ((*now)->partitions, 3);
+  EXPECT_EQ((*now)->config.at("hold.for").size(), 3u) << (*now)->config.at("hold.for");
+}
+
+TEST_F(BrokerTest, a_dry_run_answers_the_change_and_makes_none) {
+  using TopicPtr = std::shared_ptr<const Topic>;
+  ASSERT_TRUE(engine_->create("orders", 1, {{"retention.ms", "1h"}}));
+  const auto replace = [](ConfigMap config) { return [config = std::move(config)](const Topic&) -> Result<ConfigMap> { return config; }; };
+  const auto judged = engine_->start<TopicPtr>([&](Broker& broker, Done<TopicPtr> done) {
+    broker.alter_topic({}, "orders", replace({{"retention.ms", "2h"}}), true, std::move(done));
+  });
+  const auto refused = engine_->start<TopicPtr>([&](Broker& broker, Done<TopicPtr> done) {
+    broker.alter_topic({}, "orders", replace({{"retention.ms", "soon"}}), true, std::move(done));
+  });
+  engine_->runtime().run();
+  ASSERT_TRUE(judged->has_value() && **judged);
+  EXPECT_EQ((**judged).value()->config, (ConfigMap{{"retention.ms", "7200000"}}));
+  ASSERT_TRUE(refused->has_value() && !**refused);
+  EXPECT_EQ((*refused)->error().code, Errc::invalid_config);
+  const auto now = engine_->alter("orders", {});
+  ASSERT_TRUE(now);
+  EXPECT_EQ((*now)->config, (ConfigMap{{"retention.ms", "3600000"}}));
+}
+
+TEST_F(BrokerTest, a_topic_is_judged_without_being_made) {
+  ASSERT_TRUE(engine_->create("orders", 1));
+  const auto judge = [this](TopicSpec spec) {
+    Result<Topic> judged;
+    engine_->runtime().shard(0).post([&] { judged = engine_->broker().judge(spec); });
+    engine_->runtime().run();
+    return judged;
+  };
+  const auto good = judge({"invoices", std::nullopt, {{"retention.ms", "1h"}}});
+  ASSERT_TRUE(good) << good.error().to_string();
+  EXPECT_EQ(good->partitions, engine_->broker().options().default_partitions);
+  EXPECT_EQ(good->effective.retention, std::chrono::hours(1));
+  EXPECT_EQ(judge({"orders", 1, {}}).error().code, Errc::topic_exists);
+  EXPECT_EQ(judge({"in voices", 1, {}}).error().code, Errc::invalid_topic_name);
+  EXPECT_EQ(judge({"invoices", 0, {}}).error().code, Errc::invalid_argument);
+  EXPECT_EQ(judge({"invoices", 1, {{"retention", "1"}}}).error().code, Errc::invalid_config);
+  EXPECT_EQ(engine_->topics(), (Values{"orders"}));
+}
+
 TEST_F(BrokerTest, many_topics_and_restarts_keep_the_state_log_short) {
   for (int round = 0; round < 30; ++round) {
     ASSERT_TRUE(engine_->create("t" + std::to_string(round)));

@@ -39,6 +39,18 @@ TEST(TopicConfig, the_keys_are_sorted_and_every_default_is_legal) {
   }
 }
 
+TEST(TopicConfig, the_default_of_a_key_is_the_brokers) {
+  TopicConfig defaults;
+  for (const ConfigKey& key : topic_config_keys()) EXPECT_EQ(default_value(key, defaults), key.default_value) << key.name;
+  const auto changed = resolve_topic_config(
+      {{"retention.ms", "-1"}, {"retention.bytes", "5"}, {"durability", "os"}, {"message.timestamp.type", "LogAppendTime"}}, {});
+  ASSERT_TRUE(changed);
+  for (const auto& [name, value] : changed->values) {
+    const auto key = std::ranges::find(topic_config_keys(), name, &ConfigKey::name);
+    EXPECT_EQ(default_value(*key, changed->typed), value) << name;
+  }
+}
+
 TEST(TopicConfig, takes_units_and_stores_kafkas_notation) {
   const auto resolved = resolve_topic_config({{"retention.ms", "7d"}, {"segment.bytes", "1MiB"}, {"durability", "interval"}}, {});
   ASSERT_TRUE(resolved) << resolved.error().to_string();
