@@ -12,11 +12,12 @@ import time
 class Broker:
     """One data directory and the process that serves it."""
 
-    def __init__(self, bin_dir, data_dir=None, flags=()):
+    def __init__(self, bin_dir, data_dir=None, flags=(), kafka="off"):
         self.bin_dir = pathlib.Path(bin_dir)
         self.home = tempfile.TemporaryDirectory(prefix="tidemark-test-")
         self.data_dir = pathlib.Path(data_dir) if data_dir else pathlib.Path(self.home.name) / "data"
         self.flags = list(flags)
+        self.kafka_listen = kafka  # "127.0.0.1:0": a free port.
         self.process = None
         self.ports = None
 
@@ -25,8 +26,8 @@ class Broker:
         ports_file.unlink(missing_ok=True)
         self.log = open(pathlib.Path(self.home.name) / "log", "ab")
         self.process = subprocess.Popen(
-            [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", "127.0.0.1:0", "--kafka", "off", "--redis", "off",
-             "--http", "127.0.0.1:0", "--ports-file", ports_file, *self.flags],
+            [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", "127.0.0.1:0", "--kafka", self.kafka_listen,
+             "--redis", "off", "--http", "127.0.0.1:0", "--ports-file", ports_file, *self.flags],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         end = time.monotonic() + deadline
         while not ports_file.exists():
@@ -39,6 +40,10 @@ class Broker:
     @property
     def server(self):
         return f"127.0.0.1:{self.ports['native']}"
+
+    @property
+    def kafka(self):
+        return f"127.0.0.1:{self.ports['kafka']}"
 
     @property
     def http(self):
