@@ -16,7 +16,8 @@ target_include_directories(tidemark_client INTERFACE $<INSTALL_INTERFACE:${CMAKE
 install(TARGETS ${packaged_targets} EXPORT tidemark-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client)
 install(EXPORT tidemark-targets NAMESPACE tidemark:: DESTINATION ${package_dir} COMPONENT client)
 install(DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/include/tidemark DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT client)
-foreach(header base/bytes.h base/check.h base/clock.h base/offset.h base/result.h batch/record_batch.h)
+foreach(header base/bytes.h base/check.h base/clock.h base/offset.h base/result.h base/time_text.h batch/partitioner.h
+               batch/record_batch.h)
   get_filename_component(folder ${header} DIRECTORY)
   install(FILES ${PROJECT_SOURCE_DIR}/storage/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tidemark/detail/storage/${folder}
           COMPONENT client)

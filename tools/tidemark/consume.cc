@@ -45,7 +45,7 @@ Result<ConsumptionPlan> make_plan(const ConsumeOptions& options, const Globals& 
   }
   plan.reader.partitions = options.partitions;
   if (!options.filter.empty()) {
-    Result<Filter> filter = Filter::parse(options.filter, now());
+    Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
     if (!filter) return filter.error();
     plan.filter = *std::move(filter);
   }

@@ -21,7 +21,7 @@ namespace tidemark::tools {
 struct ConsumptionPlan {
   RecordPrinter printer;
   ReaderOptions reader = {};
-  std::optional<Filter> filter = std::nullopt;
+  std::optional<broker::RecordFilter> filter = std::nullopt;
   std::optional<std::uint64_t> count_max = std::nullopt;                ///< Over all topics.
   std::optional<std::chrono::milliseconds> silence_max = std::nullopt;  ///< Longest time without a record.
   OutputFormat output = OutputFormat::table;

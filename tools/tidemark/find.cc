@@ -31,7 +31,7 @@ struct Wanted {
   std::optional<std::string> key;
   std::vector<NameValue> headers;
   std::optional<std::string> text;
-  std::optional<Filter> filter;
+  std::optional<broker::RecordFilter> filter;
 
   bool matches(const Message& message) const {
     if (key && message.key() != std::string_view(*key)) return false;
@@ -65,7 +65,7 @@ Status make_plan(const FindOptions& options, Plan& plan) {
     plan.wanted.headers.push_back(*std::move(header));
   }
   if (!options.filter.empty()) {
-    Result<Filter> filter = Filter::parse(options.filter, now());
+    Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
     if (!filter) return filter.error();
     plan.wanted.filter = *std::move(filter);
   }

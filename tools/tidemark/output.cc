@@ -15,29 +15,6 @@
 namespace tidemark::tools {
 namespace {
 
-/// Length of the UTF-8 sequence at the start of `bytes`; 0 if there is none (overlong forms and surrogates included). RFC 3629.
-std::size_t utf8_sequence(std::string_view bytes) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  const auto continues = [&](std::size_t i) { return i < bytes.size() && (byte(i) & 0xc0) == 0x80; };
-  if (bytes.empty()) return 0;
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xc2 && lead <= 0xdf) return continues(1) ? 2 : 0;
-  if (lead >= 0xe0 && lead <= 0xef) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (lead == 0xe0 && byte(1) < 0xa0) return 0;
-    if (lead == 0xed && byte(1) > 0x9f) return 0;
-    return 3;
-  }
-  if (lead >= 0xf0 && lead <= 0xf4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if (lead == 0xf0 && byte(1) < 0x90) return 0;
-    if (lead == 0xf4 && byte(1) > 0x8f) return 0;
-    return 4;
-  }
-  return 0;
-}
-
 bool is_control(std::string_view sequence) {
   const auto lead = static_cast<unsigned char>(sequence[0]);
   if (sequence.size() == 1) return lead < 0x20 || lead == 0x7f;
@@ -70,24 +47,6 @@ std::optional<OutputFormat> parse_output_format(std::string_view name) {
   if (name == "json") return OutputFormat::json;
   if (name == "jsonl") return OutputFormat::jsonl;
   return std::nullopt;
-}
-
-bool is_utf8(std::string_view bytes) {
-  while (!bytes.empty()) {
-    // Most text is ASCII: eight bytes at a time.
-    if (bytes.size() >= 8) {
-      std::uint64_t word;
-      std::memcpy(&word, bytes.data(), sizeof word);
-      if ((word & 0x8080808080808080u) == 0) {
-        bytes.remove_prefix(8);
-        continue;
-      }
-    }
-    const std::size_t length = utf8_sequence(bytes);
-    if (length == 0) return false;
-    bytes.remove_prefix(length);
-  }
-  return true;
 }
 
 std::string printable_text(std::string_view bytes) {

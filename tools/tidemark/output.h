@@ -11,6 +11,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
+#include "storage/base/text.h"
 
 /// How results reach people and programs: data on stdout, talk on stderr.
 namespace tidemark::tools {
@@ -21,7 +22,6 @@ inline bool is_json(OutputFormat format) { return format == OutputFormat::json |
 
 // --- Text.
 
-bool is_utf8(std::string_view bytes);
 /// Text that is safe in JSON, on a terminal and in a log: bytes that are not UTF-8 and control characters become `\xNN`. The backslash
 /// itself stays, so the form is for looking at, not for parsing.
 std::string printable_text(std::string_view bytes);

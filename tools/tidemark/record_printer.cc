@@ -46,12 +46,23 @@ void RecordPrinter::append(const Message& message, std::string& out) const {
   }
 }
 
-bool matches(const Filter& filter, const Message& message) {
-  RecordFields fields = fields_of(message);
-  std::vector<Header> headers;
-  if (filter.uses_headers()) headers = message.headers();
-  fields.headers = headers;
-  return filter.matches(fields);
+bool matches(const broker::RecordFilter& filter, const Message& message) {
+  broker::FilteredRecord record;
+  record.topic = message.topic();
+  record.partition = message.partition();
+  record.offset = message.offset().value;
+  record.timestamp_ms = message.timestamp().time_since_epoch().count();
+  record.key = message.key();
+  record.value = message.value();
+  std::vector<HeaderView> headers;
+  if (filter.uses_headers()) {
+    for (const Header& header : message.headers()) {
+      HeaderView& view = headers.emplace_back(HeaderView{header.name, std::nullopt});
+      if (header.value) view.value = as_bytes(*header.value);
+    }
+  }
+  record.headers = headers;
+  return filter.matches(record);
 }
 
 }  // namespace tidemark::tools

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "broker/record_filter.h"
 #include "storage/base/result.h"
 #include "tidemark/record.h"
-#include "tools/tidemark/filter.h"
 #include "tools/tidemark/format.h"
 #include "tools/tidemark/output.h"
 
@@ -30,6 +30,6 @@ class RecordPrinter {
 };
 
 /// Whether the filter holds for a message; decodes headers only when the filter looks at them.
-bool matches(const Filter& filter, const Message& message);
+bool matches(const broker::RecordFilter& filter, const Message& message);
 
 }  // namespace tidemark::tools

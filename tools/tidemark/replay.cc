@@ -29,7 +29,7 @@ struct Plan {
   MergedReader::Options reader;
   std::optional<RateLimiter> limiter;
   std::optional<SpeedPacer> pacer;
-  std::optional<Filter> filter;
+  std::optional<broker::RecordFilter> filter;
 };
 
 constexpr std::chrono::seconds kDeliveryTimeout{30};
@@ -56,7 +56,7 @@ Status make_plan(const ReplayOptions& options, Plan& plan) {
     plan.pacer.emplace(*speed);
   }
   if (!options.filter.empty()) {
-    Result<Filter> filter = Filter::parse(options.filter, now());
+    Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
     if (!filter) return filter.error();
     plan.filter = *std::move(filter);
   }

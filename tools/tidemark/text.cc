@@ -16,54 +16,7 @@ bool parse_whole(std::string_view text, T& number) {
   return failure == std::errc() && end == text.data() + text.size();
 }
 
-bool parse_hex_byte(std::string_view digits, unsigned char& byte) {
-  if (digits.size() != 2) return false;
-  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + 2, byte, 16);
-  return failure == std::errc() && end == digits.data() + 2;
-}
-
 }  // namespace
-
-Result<std::string> unescape(std::string_view text) {
-  std::string plain;
-  plain.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      plain += text[i];
-      continue;
-    }
-    if (++i == text.size()) return invalid("a single backslash at the end; write \\\\");
-    switch (text[i]) {
-      case 'n':
-        plain += '\n';
-        break;
-      case 't':
-        plain += '\t';
-        break;
-      case 'r':
-        plain += '\r';
-        break;
-      case '0':
-        plain += '\0';
-        break;
-      case '\\':
-      case '"':
-      case '\'':
-        plain += text[i];
-        break;
-      case 'x': {
-        unsigned char byte = 0;
-        if (!parse_hex_byte(text.substr(i + 1, 2), byte)) return invalid("\\x takes two hexadecimal digits");
-        plain += static_cast<char>(byte);
-        i += 2;
-        break;
-      }
-      default:
-        return invalid(fmt::format("unknown escape `\\{}`; known are \\n \\t \\r \\0 \\\\ \\\" \\' \\xNN", text[i]));
-    }
-  }
-  return plain;
-}
 
 Result<NameValue> parse_name_value(std::string_view text) {
   const std::size_t equals = text.find('=');

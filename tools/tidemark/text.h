@@ -5,11 +5,9 @@
 #include <string_view>
 
 #include "storage/base/result.h"
+#include "storage/base/text.h"
 
 namespace tidemark::tools {
-
-/// Replaces `\n \t \r \0 \\ \" \' \xNN` by the byte they stand for. Error invalid_argument names any other.
-Result<std::string> unescape(std::string_view text);
 
 /// "NAME=VALUE" -> both parts; nothing before the `=` is invalid_argument, the value may be empty and may hold more `=`.
 struct NameValue {

@@ -7,6 +7,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
+#include "storage/base/time_text.h"
 
 namespace tidemark {
 
@@ -42,8 +43,6 @@ struct Position {
 /// duration, one without is a count. Times are RFC 3339; hours and minutes may end the text, and without an offset the time is local (TZ).
 /// Error invalid_argument names the text and the grammar.
 Result<Position> parse_position(std::string_view text);
-/// The time part alone: what follows the `@`. `now` and `-1h` count from `now`.
-Result<Timestamp> parse_time(std::string_view text, Timestamp now);
 /// A form that parse_position reads back; times in UTC.
 std::string to_string(const Position& position);
 

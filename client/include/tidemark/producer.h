@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "storage/base/result.h"
+#include "storage/batch/partitioner.h"
 #include "storage/batch/record_batch.h"
 #include "tidemark/completion.h"
 #include "tidemark/record.h"
@@ -98,10 +99,5 @@ class Producer {
 
   std::shared_ptr<detail::ProducerCore> core_;
 };
-
-/// Kafka's partition hash of key bytes (org.apache.kafka.common.utils.Utils.murmur2).
-std::int32_t murmur2(std::string_view key);
-/// Where Kafka's default partitioner and every part of Tidemark put a key.
-std::int32_t partition_for_key(std::string_view key, std::int32_t partitions);
 
 }  // namespace tidemark

@@ -1,18 +1,18 @@
-#include "tools/tidemark/filter.h"
+#include "broker/record_filter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace tidemark::tools {
+namespace tidemark::broker {
 namespace {
 
 constexpr Timestamp kNow{std::chrono::milliseconds(1'700'000'000'000)};
 
 /// One record that every case looks at.
 struct Order {
-  std::vector<Header> headers = {{"type", "order.paid"}, {"try", "3"},      {"empty", ""},
-                                 {"null", std::nullopt}, {"odd name", "x"}, {"try", "4"}};
-  RecordFields fields;
+  std::vector<HeaderView> headers = {{"type", as_bytes("order.paid")}, {"try", as_bytes("3")},      {"empty", as_bytes("")},
+                                     {"null", std::nullopt},           {"odd name", as_bytes("x")}, {"try", as_bytes("4")}};
+  FilteredRecord fields;
 
   Order() {
     fields.topic = "orders";
@@ -36,7 +36,7 @@ class FilterMatches : public testing::TestWithParam<Case> {};
 
 TEST_P(FilterMatches, as_the_grammar_says) {
   const Order order;
-  const Result<Filter> filter = Filter::parse(GetParam().filter, kNow);
+  const Result<RecordFilter> filter = RecordFilter::parse(GetParam().filter, kNow);
   ASSERT_TRUE(filter) << filter.error().detail;
   EXPECT_EQ(filter->matches(order.fields), GetParam().matches);
 }
@@ -70,16 +70,16 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test_case) { return test_case.param.name; });
 
 TEST(FilterValues, null_keys_and_counted_deliveries) {
-  RecordFields fields;
+  FilteredRecord fields;
   fields.deliveries = 3;
-  EXPECT_FALSE(Filter::parse(R"(key = "")", kNow)->matches(fields));
-  EXPECT_TRUE(Filter::parse(R"(not key ~ "")", kNow)->matches(fields));
-  EXPECT_TRUE(Filter::parse("deliveries > 2", kNow)->matches(fields));
+  EXPECT_FALSE(RecordFilter::parse(R"(key = "")", kNow)->matches(fields));
+  EXPECT_TRUE(RecordFilter::parse(R"(not key ~ "")", kNow)->matches(fields));
+  EXPECT_TRUE(RecordFilter::parse("deliveries > 2", kNow)->matches(fields));
 }
 
 TEST(FilterHeaders, are_asked_for_only_where_used) {
-  EXPECT_FALSE(Filter::parse(R"(key = "1" and not value = "2")", kNow)->uses_headers());
-  EXPECT_TRUE(Filter::parse(R"(key = "1" and not header.a = "2")", kNow)->uses_headers());
+  EXPECT_FALSE(RecordFilter::parse(R"(key = "1" and not value = "2")", kNow)->uses_headers());
+  EXPECT_TRUE(RecordFilter::parse(R"(key = "1" and not header.a = "2")", kNow)->uses_headers());
 }
 
 struct Refusal {
@@ -92,7 +92,7 @@ void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; 
 class FilterRefuses : public testing::TestWithParam<Refusal> {};
 
 TEST_P(FilterRefuses, naming_the_column) {
-  const Result<Filter> filter = Filter::parse(GetParam().filter, kNow);
+  const Result<RecordFilter> filter = RecordFilter::parse(GetParam().filter, kNow);
   ASSERT_FALSE(filter);
   EXPECT_EQ(filter.error().code, Errc::invalid_argument);
   EXPECT_THAT(filter.error().detail, testing::HasSubstr(GetParam().detail));
@@ -126,4 +126,4 @@ INSTANTIATE_TEST_SUITE_P(, FilterRefuses,
                          [](const auto& test_case) { return test_case.param.name; });
 
 }  // namespace
-}  // namespace tidemark::tools
+}  // namespace tidemark::broker

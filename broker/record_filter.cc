@@ -1,4 +1,4 @@
-#include "tools/tidemark/filter.h"
+#include "broker/record_filter.h"
 
 #include <algorithm>
 #include <charconv>
@@ -11,11 +11,10 @@
 #include <re2/re2.h>
 
 #include "storage/base/check.h"
-#include "tidemark/position.h"
-#include "tools/tidemark/output.h"
-#include "tools/tidemark/text.h"
+#include "storage/base/text.h"
+#include "storage/base/time_text.h"
 
-namespace tidemark::tools {
+namespace tidemark::broker {
 namespace {
 
 enum class Field { key, value, header, topic, partition, offset, time, deliveries, reason };
@@ -61,7 +60,7 @@ bool compare(Operator op, const T& left, const T& right) {
 
 }  // namespace
 
-struct Filter::Node {
+struct RecordFilter::Node {
   enum class Kind { condition, all_of, any_of, negation };
   Kind kind = Kind::condition;
   std::vector<std::unique_ptr<const Node>> children;
@@ -74,19 +73,19 @@ struct Filter::Node {
   std::int64_t integer = 0;            ///< For fields that are numbers.
   std::unique_ptr<const RE2> pattern;  ///< regex and glob.
 
-  bool matches(const RecordFields& record) const;
+  bool matches(const FilteredRecord& record) const;
   bool uses_headers() const;
 
  private:
-  bool condition_holds(const RecordFields& record) const;
+  bool condition_holds(const FilteredRecord& record) const;
   bool text_holds(std::string_view content) const;
 };
 
 namespace {
 
-using NodePointer = std::unique_ptr<const Filter::Node>;
+using NodePointer = std::unique_ptr<const RecordFilter::Node>;
 
-std::optional<std::string_view> text_of(const RecordFields& record, const Filter::Node& node) {
+std::optional<std::string_view> text_of(const FilteredRecord& record, const RecordFilter::Node& node) {
   switch (node.field) {
     case Field::key:
       return record.key;
@@ -99,7 +98,7 @@ std::optional<std::string_view> text_of(const RecordFields& record, const Filter
     case Field::header:
       // The last one of a name wins, as in Message::header().
       for (std::size_t i = record.headers.size(); i-- > 0;) {
-        if (record.headers[i].name == node.header && record.headers[i].value) return record.headers[i].value;
+        if (record.headers[i].name == node.header && record.headers[i].value) return as_text(*record.headers[i].value);
       }
       return std::nullopt;
     case Field::partition:
@@ -111,7 +110,7 @@ std::optional<std::string_view> text_of(const RecordFields& record, const Filter
   check_failed("a number field has no text", __FILE__, __LINE__);
 }
 
-std::optional<std::int64_t> integer_of(const RecordFields& record, Field field) {
+std::optional<std::int64_t> integer_of(const FilteredRecord& record, Field field) {
   switch (field) {
     case Field::partition:
       return record.partition;
@@ -145,14 +144,14 @@ class Parser {
   }
 
  private:
-  Result<NodePointer> expression(int depth) { return chain(depth, "or", Filter::Node::Kind::any_of, &Parser::term); }
-  Result<NodePointer> term(int depth) { return chain(depth, "and", Filter::Node::Kind::all_of, &Parser::factor); }
+  Result<NodePointer> expression(int depth) { return chain(depth, "or", RecordFilter::Node::Kind::any_of, &Parser::term); }
+  Result<NodePointer> term(int depth) { return chain(depth, "and", RecordFilter::Node::Kind::all_of, &Parser::factor); }
 
   /// operand { word operand }
-  Result<NodePointer> chain(int depth, std::string_view word, Filter::Node::Kind kind, Result<NodePointer> (Parser::*operand)(int)) {
+  Result<NodePointer> chain(int depth, std::string_view word, RecordFilter::Node::Kind kind, Result<NodePointer> (Parser::*operand)(int)) {
     Result<NodePointer> first = (this->*operand)(depth);
     if (!first || !take_word(word)) return first;
-    auto node = std::make_unique<Filter::Node>();
+    auto node = std::make_unique<RecordFilter::Node>();
     node->kind = kind;
     node->children.push_back(*std::move(first));
     do {
@@ -168,8 +167,8 @@ class Parser {
     if (take_word("not")) {
       Result<NodePointer> inner = factor(depth + 1);
       if (!inner) return inner;
-      auto node = std::make_unique<Filter::Node>();
-      node->kind = Filter::Node::Kind::negation;
+      auto node = std::make_unique<RecordFilter::Node>();
+      node->kind = RecordFilter::Node::Kind::negation;
       node->children.push_back(*std::move(inner));
       return NodePointer(std::move(node));
     }
@@ -183,14 +182,14 @@ class Parser {
   }
 
   Result<NodePointer> condition() {
-    auto node = std::make_unique<Filter::Node>();
+    auto node = std::make_unique<RecordFilter::Node>();
     if (const Status field = take_field(*node); !field) return field.error();
     if (const Status op = take_operator(*node); !op) return op.error();
     if (const Status value = take_value(*node); !value) return value.error();
     return NodePointer(std::move(node));
   }
 
-  Status take_field(Filter::Node& node) {
+  Status take_field(RecordFilter::Node& node) {
     static constexpr std::pair<std::string_view, Field> kFields[] = {
         {"key", Field::key},       {"value", Field::value}, {"topic", Field::topic},           {"partition", Field::partition},
         {"offset", Field::offset}, {"time", Field::time},   {"deliveries", Field::deliveries}, {"reason", Field::reason}};
@@ -219,7 +218,7 @@ class Parser {
     return {};
   }
 
-  Status take_operator(Filter::Node& node) {
+  Status take_operator(RecordFilter::Node& node) {
     static constexpr std::pair<std::string_view, Operator> kOperators[] = {
         {"!=", Operator::not_equal}, {"<=", Operator::less_equal}, {">=", Operator::greater_equal}, {"^=", Operator::prefix},
         {"*=", Operator::glob},      {"==", Operator::equal},      {"=", Operator::equal},          {"<", Operator::less},
@@ -232,7 +231,7 @@ class Parser {
     return unexpected("an operator: = != < <= > >= ^= ~ *=");
   }
 
-  Status take_value(Filter::Node& node) {
+  Status take_value(RecordFilter::Node& node) {
     skip_spaces();
     const bool quoted = at_ < text_.size() && is_quote(text_[at_]);
     const std::size_t start = at_;
@@ -249,7 +248,7 @@ class Parser {
     return set_text(node, std::move(value), quoted, start);
   }
 
-  Status set_integer(Filter::Node& node, const std::string& value, std::size_t start) {
+  Status set_integer(RecordFilter::Node& node, const std::string& value, std::size_t start) {
     if (node.op == Operator::prefix || node.op == Operator::regex || node.op == Operator::glob) {
       at_ = start;
       return fail("`^=`, `~` and `*=` are for text, this field is a number");
@@ -270,7 +269,7 @@ class Parser {
     return {};
   }
 
-  Status set_text(Filter::Node& node, std::string value, bool quoted, std::size_t start) {
+  Status set_text(RecordFilter::Node& node, std::string value, bool quoted, std::size_t start) {
     if (node.op == Operator::regex || node.op == Operator::glob) return set_pattern(node, value, start);
     if (!quoted) {
       node.number = to_number(value);
@@ -283,7 +282,7 @@ class Parser {
     return {};
   }
 
-  Status set_pattern(Filter::Node& node, const std::string& value, std::size_t start) {
+  Status set_pattern(RecordFilter::Node& node, const std::string& value, std::size_t start) {
     RE2::Options options;
     options.set_log_errors(false);
     options.set_max_mem(kRegexMemoryMax);
@@ -392,7 +391,7 @@ class Parser {
 
 }  // namespace
 
-bool Filter::Node::matches(const RecordFields& record) const {
+bool RecordFilter::Node::matches(const FilteredRecord& record) const {
   const auto child_matches = [&](const NodePointer& child) { return child->matches(record); };
   switch (kind) {
     case Kind::condition:
@@ -407,7 +406,7 @@ bool Filter::Node::matches(const RecordFields& record) const {
   check_failed("every kind of node is known", __FILE__, __LINE__);
 }
 
-bool Filter::Node::condition_holds(const RecordFields& record) const {
+bool RecordFilter::Node::condition_holds(const FilteredRecord& record) const {
   if (is_number_field(field)) {
     const std::optional<std::int64_t> content = integer_of(record, field);
     return content && compare(op, *content, integer);
@@ -416,7 +415,7 @@ bool Filter::Node::condition_holds(const RecordFields& record) const {
   return content && text_holds(*content);
 }
 
-bool Filter::Node::text_holds(std::string_view content) const {
+bool RecordFilter::Node::text_holds(std::string_view content) const {
   switch (op) {
     case Operator::prefix:
       return content.starts_with(text);
@@ -431,26 +430,26 @@ bool Filter::Node::text_holds(std::string_view content) const {
   return value && compare(op, *value, *number);
 }
 
-bool Filter::Node::uses_headers() const {
+bool RecordFilter::Node::uses_headers() const {
   if (kind == Kind::condition) return field == Field::header;
   return std::ranges::any_of(children, [](const NodePointer& child) { return child->uses_headers(); });
 }
 
-Filter::Filter(std::unique_ptr<const Node> root) : root_(std::move(root)) {}
-Filter::Filter(Filter&&) noexcept = default;
-Filter& Filter::operator=(Filter&&) noexcept = default;
-Filter::~Filter() = default;
+RecordFilter::RecordFilter(std::unique_ptr<const Node> root) : root_(std::move(root)) {}
+RecordFilter::RecordFilter(RecordFilter&&) noexcept = default;
+RecordFilter& RecordFilter::operator=(RecordFilter&&) noexcept = default;
+RecordFilter::~RecordFilter() = default;
 
-Result<Filter> Filter::parse(std::string_view text, Timestamp now) {
+Result<RecordFilter> RecordFilter::parse(std::string_view text, Timestamp now) {
   if (text.size() > kTextBytesMax) {
     return Error{.code = Errc::invalid_argument, .detail = fmt::format("filter: longer than {} bytes", kTextBytesMax)};
   }
   Result<NodePointer> root = Parser(text, now).parse();
   if (!root) return root.error();
-  return Filter(*std::move(root));
+  return RecordFilter(*std::move(root));
 }
 
-bool Filter::matches(const RecordFields& record) const { return root_->matches(record); }
-bool Filter::uses_headers() const { return root_->uses_headers(); }
+bool RecordFilter::matches(const FilteredRecord& record) const { return root_->matches(record); }
+bool RecordFilter::uses_headers() const { return root_->uses_headers(); }
 
-}  // namespace tidemark::tools
+}  // namespace tidemark::broker

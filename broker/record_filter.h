@@ -1,13 +1,29 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string_view>
 
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
-#include "tools/tidemark/record_fields.h"
+#include "storage/batch/record_batch.h"
 
-namespace tidemark::tools {
+namespace tidemark::broker {
+
+/// One record as a filter looks at it. Views only.
+struct FilteredRecord {
+  std::string_view topic;
+  std::int32_t partition = 0;
+  std::int64_t offset = 0;
+  std::int64_t timestamp_ms = -1;  ///< Record time; negative: it has none.
+  std::optional<std::string_view> key;
+  std::optional<std::string_view> value;
+  std::span<const HeaderView> headers;     ///< Needed only by filters that use them.
+  std::optional<std::int64_t> deliveries;  ///< Nothing outside a queue group counts them.
+  std::optional<std::string_view> reason;  ///< Of a dead letter.
+};
 
 /// A condition on records, one grammar wherever records are chosen:
 ///
@@ -24,25 +40,25 @@ namespace tidemark::tools {
 /// `not (..)` finds such records.
 ///
 ///     key = "42" and (header.type ^= "order." or value ~ "card [0-9]+")
-class Filter {
+class RecordFilter {
  public:
   /// `now` is what relative times count from. Error invalid_argument names the column and what was expected there. Bounded: 64 KiB
   /// of text, nesting of 64, 8 MiB for a regular expression.
-  static Result<Filter> parse(std::string_view text, Timestamp now);
+  static Result<RecordFilter> parse(std::string_view text, Timestamp now);
 
-  Filter(Filter&&) noexcept;
-  Filter& operator=(Filter&&) noexcept;
-  ~Filter();
+  RecordFilter(RecordFilter&&) noexcept;
+  RecordFilter& operator=(RecordFilter&&) noexcept;
+  ~RecordFilter();
 
-  bool matches(const RecordFields& record) const;
-  /// False: matches() does not look at RecordFields::headers.
+  bool matches(const FilteredRecord& record) const;
+  /// False: matches() does not look at FilteredRecord::headers.
   bool uses_headers() const;
 
   struct Node;
 
  private:
-  explicit Filter(std::unique_ptr<const Node> root);
+  explicit RecordFilter(std::unique_ptr<const Node> root);
   std::unique_ptr<const Node> root_;
 };
 
-}  // namespace tidemark::tools
+}  // namespace tidemark::broker

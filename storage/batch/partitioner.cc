@@ -1,8 +1,9 @@
+#include "storage/batch/partitioner.h"
+
 #include <cstddef>
 
 #include "storage/base/bytes.h"
 #include "storage/base/check.h"
-#include "tidemark/producer.h"
 
 namespace tidemark {
 
