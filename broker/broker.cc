@@ -15,6 +15,16 @@ constexpr std::int64_t kProducerIdBlock = 1000;
 constexpr std::size_t kMetadataShard = 0;
 constexpr std::chrono::milliseconds kSpaceInterval{1000};
 
+ShardStates make_shards(Runtime& runtime, const BrokerOptions& options) {
+  ShardStates shards;
+  const std::size_t count = runtime.shard_count();
+  for (std::size_t i = 0; i < count; ++i) {
+    shards.push_back(
+        std::make_unique<ShardState>(runtime.shard(i), options.tail_cache_bytes / count, options.memory_limit_bytes / 4 / count));
+  }
+  return shards;
+}
+
 }  // namespace
 
 Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOptions options_in, std::function<void(Error)> fatal_in)
@@ -25,27 +35,27 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       started(runtime.clock().steady()),
       file_cache(files, options.open_files_max),
       space(files, options.data_directory, options.disk_low_water_bytes),
-      staging(options.memory_limit_bytes / 2) {
-  const std::size_t count = runtime.shard_count();
-  for (std::size_t i = 0; i < count; ++i) {
-    shards.push_back(
-        std::make_unique<ShardState>(runtime.shard(i), options.tail_cache_bytes / count, options.memory_limit_bytes / 4 / count));
-  }
-  groups_impl = std::make_shared<GroupsImpl>(*this);
-  groups = std::make_unique<Groups>(groups_impl);
-}
+      staging(options.memory_limit_bytes / 2),
+      shards(make_shards(runtime, options)),
+      jobs(job_services()),
+      groups_impl(std::make_shared<GroupsImpl>(*this)),
+      groups(std::make_unique<Groups>(groups_impl)) {}
 
 Broker::Impl::~Impl() { committer.reset(); }
 
-std::size_t Broker::Impl::current_shard() const {
-  for (const auto& shard : shards) {
-    if (shard->shard.is_current()) return shard->shard.index();
-  }
-  check_failed("engine calls are made on a shard", __FILE__, __LINE__);
-}
-
-std::size_t Broker::Impl::home_of(const PartitionKey& key) const {
-  return (std::hash<Uuid>()(key.topic) + static_cast<std::size_t>(key.partition)) % shards.size();
+JobServices Broker::Impl::job_services() {
+  return {.runtime = runtime,
+          .shard = shards[kMetadataShard]->shard,
+          .partitions = access,
+          .memory = staging,
+          .holds = holds,
+          .new_producer =
+              [this](Done<ProducerIdentity> done) {
+                waiting_producers.push_back(std::move(done));
+                give_producer_ids();
+              },
+          .begin_work = [this] { begin_work(); },
+          .end_work = [this] { end_work(); }};
 }
 
 PartitionServices Broker::Impl::services(ShardState& shard) {
@@ -192,6 +202,8 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
         records = groups_impl->snapshot(home, stream);
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
+      } else if (stream.kind == storage::StreamKind::job) {
+        records = jobs.snapshot(stream);
       } else if (stream.kind == storage::StreamKind::broker) {
         records.push_back(broker_record(storage::StateRecordType::snapshot));
       }
@@ -314,6 +326,32 @@ void Broker::init_producer(const RequestContext&, Done<ProducerIdentity> done) {
   });
 }
 
+void Broker::create_replay(const RequestContext&, ReplaySpec spec, bool dry_run, Done<JobInfo> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), spec = std::move(spec), dry_run, answer = std::move(answer)]() mutable {
+    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    impl->jobs.create(std::move(spec), dry_run, impl->tracked(std::move(answer)));
+  });
+}
+
+void Broker::list_jobs(const RequestContext&, Done<std::vector<JobInfo>> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), answer = std::move(answer)]() mutable { answer(impl->jobs.list()); });
+}
+
+void Broker::describe_job(const RequestContext&, JobId id, Done<JobInfo> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), id, answer = std::move(answer)]() mutable { answer(impl->jobs.describe(id)); });
+}
+
+void Broker::control_job(const RequestContext&, JobId id, JobAction action, Done<JobInfo> done) {
+  auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
+  impl_->on_shard(kMetadataShard, [impl = impl_.get(), id, action, answer = std::move(answer)]() mutable {
+    if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
+    impl->jobs.control(id, action, impl->tracked(std::move(answer)));
+  });
+}
+
 storage::StateRecord Broker::Impl::broker_record(storage::StateRecordType type) const {
   state::BrokerChange change;
   change.set_starts(starts);
@@ -410,7 +448,8 @@ void Broker::stop(Done<void> done) {
   impl->stopping = true;
   impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable {
     if (impl->space_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->space_timer, std::nullopt));
-    // Changes to topics first: they make and close partitions.
+    impl->jobs.stop();
+    // Changes to topics first: they make and close partitions. And chunks of jobs: they append.
     impl->begin_work();
     impl->idle = [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); };
     impl->end_work();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/jobs/job.h"
 #include "broker/request_context.h"
 #include "broker/runtime.h"
 #include "broker/topic.h"
@@ -179,6 +180,19 @@ class Broker {
   void find_offset(const RequestContext& context, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
   /// A producer id never given out before, on this data directory.
   void init_producer(const RequestContext& context, Done<ProducerIdentity> done);
+
+  // --- Jobs. They run in the broker, over restarts, and never share a chunk of memory with a live reader or writer.
+  /// Copies records from one topic into another, each exactly once; answers once the job is durable. With `dry_run` nothing is made: the
+  /// answer, with id 0, shows what would be copied. Errors: unknown_topic, invalid_argument (filter, pace, internal target),
+  /// offset_out_of_range, overloaded (too many unfinished jobs), disk_full, shutting_down.
+  void create_replay(const RequestContext& context, ReplaySpec spec, bool dry_run, Done<JobInfo> done);
+  /// By id. Finished jobs are shown for a while: the last 100, at most 7 days.
+  void list_jobs(const RequestContext& context, Done<std::vector<JobInfo>> done);
+  /// Error not_found.
+  void describe_job(const RequestContext& context, JobId id, Done<JobInfo> done);
+  /// Answers how the job stands once the change is durable; what is under way is finished first. Doing it twice is fine. Errors:
+  /// not_found, conflict (a finished job), disk_full, shutting_down.
+  void control_job(const RequestContext& context, JobId id, JobAction action, Done<JobInfo> done);
 
   // --- Looking.
   void describe(const RequestContext& context, std::string topic, Done<std::vector<PartitionInfo>> done);

@@ -10,11 +10,13 @@
 
 #include "broker/broker.h"
 #include "broker/committer.h"
+#include "broker/jobs/job_manager.h"
 #include "broker/memory_budget.h"
 #include "broker/metadata_store.h"
 #include "broker/partition.h"
+#include "broker/producer_holds.h"
+#include "broker/shard_state.h"
 #include "broker/space_guard.h"
-#include "broker/tail_cache.h"
 #include "storage/data_directory.h"
 
 namespace tidemark::broker {
@@ -26,21 +28,6 @@ struct Countdown {
   void one_less() {
     if (--left == 0) done();
   }
-};
-
-/// What one shard owns. Touched by that shard only, after open().
-struct ShardState {
-  ShardState(Shard& owner, std::size_t tail_bytes, std::size_t cold_bytes) : shard(owner), tails(tail_bytes), cold_reads(cold_bytes) {}
-
-  Shard& shard;
-  TailCache tails;
-  ColdReads cold_reads;
-  std::shared_ptr<const TopicTable> topics = std::make_shared<TopicTable>();
-  std::unordered_map<PartitionKey, std::shared_ptr<Partition>> partitions;
-  std::deque<std::weak_ptr<Partition>> checkpoints_due;
-  std::size_t checkpoints_under_way = 0;
-  std::optional<TimerId> checkpoint_timer;
-  std::optional<TimerId> retention_timer;
 };
 
 /// A question to one of many partitions.
@@ -79,8 +66,8 @@ struct Broker::Impl {
   Result<std::shared_ptr<const Topic>> decode_topic(std::string_view value, std::uint64_t revision) const;
 
   // broker.cc
-  std::size_t current_shard() const;
-  std::size_t home_of(const PartitionKey& key) const;
+  std::size_t current_shard() const { return access.current_shard(); }
+  std::size_t home_of(const PartitionKey& key) const { return access.home_of(key); }
   PartitionServices services(ShardState& shard);
   Result<PartitionKey> resolve(const TopicPartition& where) const;
   void on_shard(std::size_t index, Task task);
@@ -113,7 +100,10 @@ struct Broker::Impl {
   MemoryBudget staging;
   MetadataStore metadata;  ///< Metadata shard only, after open().
   std::unique_ptr<Committer> committer;
-  std::vector<std::unique_ptr<ShardState>> shards;
+  ShardStates shards;
+  PartitionAccess access{shards};
+  ProducerHolds holds;
+  JobManager jobs;  ///< Metadata shard only, after open().
   std::atomic<bool> stopping = false;
 
   std::shared_ptr<GroupsImpl> groups_impl;
@@ -141,6 +131,7 @@ struct Broker::Impl {
   bool reserving_producer_ids = false;
   std::deque<Done<ProducerIdentity>> waiting_producers;
   void give_producer_ids();
+  JobServices job_services();
   storage::StateRecord broker_record(storage::StateRecordType type) const;
 
   // Recovery's findings.
@@ -156,21 +147,7 @@ template <class T>
 void Broker::Impl::on_partition(const TopicPartition& where, Done<T> done, UniqueFunction<void(Partition&, Done<T>)> call) {
   Result<PartitionKey> key = resolve(where);
   if (!key) return done(std::move(key).error());
-  const std::size_t home = home_of(*key);
-  const std::size_t here = current_shard();
-  if (home == here) {
-    const auto found = shards[home]->partitions.find(*key);
-    if (found == shards[home]->partitions.end()) return done(Error{Errc::unknown_topic, "topic '" + where.topic + "' was deleted"});
-    return call(*found->second, std::move(done));
-  }
-  on_shard(home, [this, home, here, key = *key, topic = where.topic, done = std::move(done), call = std::move(call)]() mutable {
-    Done<T> answer = [this, here, done = std::move(done)](Result<T> result) mutable {
-      on_shard(here, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-    };
-    const auto found = shards[home]->partitions.find(key);
-    if (found == shards[home]->partitions.end()) return answer(Error{Errc::unknown_topic, "topic '" + topic + "' was deleted"});
-    call(*found->second, std::move(answer));
-  });
+  access.call<T>(*key, where.topic, std::move(done), std::move(call));
 }
 
 }  // namespace tidemark::broker

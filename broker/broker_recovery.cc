@@ -40,6 +40,8 @@ Status Broker::Impl::recover() {
   committer = std::make_unique<Committer>(runtime, file_cache, *std::move(state_log), options.flush_method, fatal);
   committer->set_want_snapshots([this](std::vector<storage::StreamKey> streams) { take_snapshots(std::move(streams)); });
   metadata.attach(*committer, shards[0]->shard);
+  jobs.attach(*committer);
+  jobs.hold_producers();
 
   if (Status partitions = open_partitions(); !partitions) return partitions;
   recovery_duration = std::chrono::duration_cast<std::chrono::milliseconds>(runtime.clock().steady() - began);
@@ -56,6 +58,8 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
       return recovered.apply(record);
     case storage::StreamKind::group:
       return groups_impl->replay(record);
+    case storage::StreamKind::job:
+      return jobs.replay(record);
     case storage::StreamKind::broker: {
       state::BrokerChange change;
       if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
@@ -104,7 +108,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   PartitionState state = recovered.take(key);
   const Timestamp now = runtime.clock().now();
 
-  ProducerSessions producers;
+  ProducerSessions producers(&holds);
   for (ProducerSession& session : state.producers) producers.restore(std::move(session));
   storage::RecoveryReport report;
   Result<std::unique_ptr<storage::Log>> log = storage::Log::open(
@@ -160,6 +164,7 @@ void Broker::Impl::begin_background_work() {
   }
   on_shard(0, [this] {
     schedule_space_watch();
+    jobs.begin();
     // The first record after every start: a clean marker that comes back from the dead does not match the log's end any more.
     ++starts;
     std::vector<storage::StateRecord> records;

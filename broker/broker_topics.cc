@@ -192,7 +192,7 @@ void Broker::Impl::open_new_partitions(std::shared_ptr<const Topic> topic, std::
           [this, topic, per_shard](ShardState& shard) {
             for (Opened& opened : (*per_shard)[shard.shard.index()]) {
               shard.partitions.emplace(opened.key, std::make_shared<Partition>(services(shard), opened.key, topic, std::move(opened.log),
-                                                                               ProducerSessions(), Offset{}));
+                                                                               ProducerSessions(&holds), Offset{}));
             }
           },
           [done = std::move(done)]() mutable { done(Status()); });

@@ -543,6 +543,14 @@ void Partition::set_topic(std::shared_ptr<const Topic> topic) {
   log_->set_config({.segment_bytes = config().segment_bytes, .segment_age = config().segment_age});
 }
 
+bool Partition::holds_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const {
+  const ProducerSession* const session = producers_.find(producer.id);
+  if (session == nullptr || session->epoch != producer.epoch) return false;
+  return std::ranges::any_of(session->batches, [&](const ProducedBatch& batch) {
+    return batch.first_sequence == first_sequence && batch.last_sequence == last_sequence && batch.end_offset <= high_watermark();
+  });
+}
+
 PartitionInfo Partition::describe() const {
   PartitionInfo info;
   info.partition = key_.partition;

@@ -84,6 +84,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// The bounds, and where `at` lies. Reads the index when it is not in memory.
   void look(const PlaceQuery& query, Done<PlaceReport> done);
   void trim(Offset before, Done<Offset> done);
+  /// Whether the batch of this producer with these sequences is here and flushed; only the last five of its epoch are remembered.
+  bool holds_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const;
   PartitionInfo describe() const;
   void set_topic(std::shared_ptr<const Topic> topic);
 

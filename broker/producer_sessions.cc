@@ -74,7 +74,7 @@ void ProducerSessions::cut(Offset end) {
 }
 
 void ProducerSessions::expire(Timestamp now) {
-  std::erase_if(sessions_, [&](const auto& entry) { return entry.second.last_append + kExpiry < now; });
+  std::erase_if(sessions_, [&](const auto& entry) { return entry.second.last_append + kExpiry < now && !held(entry.first); });
   std::erase_if(changed_, [&](std::int64_t id) { return !sessions_.contains(id); });
 }
 
@@ -107,12 +107,16 @@ void ProducerSessions::evict_oldest() {
   // A sixty-fourth at a time: a stream of new producers then pays for one scan per many appends.
   std::vector<Timestamp> times;
   times.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_) times.push_back(session.last_append);
+  for (const auto& [id, session] : sessions_) {
+    if (!held(id)) times.push_back(session.last_append);
+  }
+  if (times.empty()) return;
   const auto cut = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 64);
   std::ranges::nth_element(times, cut);
   const Timestamp oldest_kept = *cut;
   std::size_t left = times.size() / 64 + 1;
-  std::erase_if(sessions_, [&](const auto& entry) { return entry.second.last_append <= oldest_kept && left > 0 && left-- > 0; });
+  std::erase_if(sessions_,
+                [&](const auto& entry) { return entry.second.last_append <= oldest_kept && left > 0 && !held(entry.first) && left-- > 0; });
   std::erase_if(changed_, [&](std::int64_t id) { return !sessions_.contains(id); });
 }
 

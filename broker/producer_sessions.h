@@ -7,6 +7,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "broker/producer_holds.h"
 #include "storage/base/clock.h"
 #include "storage/base/offset.h"
 #include "storage/base/result.h"
@@ -37,12 +38,16 @@ struct ProducerSession {
 ///
 /// Rules: a batch equal to one of the last five is a duplicate; the next one must continue the sequence (2147483647 wraps to 0); a new
 /// epoch starts at sequence 0; an older epoch is refused; an unknown producer may start anywhere, since its state may have expired. At most
-/// kSessionsMax producers are remembered and none longer than kExpiry after its last append; the oldest go first.
+/// kSessionsMax producers are remembered and none longer than kExpiry after its last append; the oldest go first. Producers on hold neither
+/// expire nor go first.
 class ProducerSessions {
  public:
   static constexpr std::size_t kSessionsMax = 100'000;
   static constexpr std::size_t kBatchesKept = 5;
   static constexpr std::chrono::hours kExpiry{24};
+
+  /// `holds` outlives the sessions.
+  explicit ProducerSessions(const ProducerHolds* holds = nullptr) : holds_(holds) {}
 
   /// The earlier batch if `header` repeats one, nullopt if it is next in line. Pre: header.has_producer().
   /// Errors: out_of_order_sequence, duplicate_sequence, stale_producer_epoch.
@@ -64,8 +69,10 @@ class ProducerSessions {
   std::vector<ProducerSession> all(Offset flushed) const;
 
  private:
+  bool held(std::int64_t id) const { return holds_ != nullptr && holds_->contains(id); }
   void evict_oldest();
 
+  const ProducerHolds* holds_;
   std::unordered_map<std::int64_t, ProducerSession> sessions_;
   std::unordered_set<std::int64_t> changed_;
 };

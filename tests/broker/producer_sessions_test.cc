@@ -140,5 +140,28 @@ TEST_F(ProducerSessionsTest, the_number_of_sessions_is_bounded_and_the_oldest_go
   EXPECT_NE(sessions_.find(static_cast<std::int64_t>(ProducerSessions::kSessionsMax) - 1), nullptr);
 }
 
+TEST(HeldProducers, neither_expire_nor_make_room) {
+  ProducerHolds holds;
+  holds.hold(7);
+  ProducerSessions sessions(&holds);
+  const Timestamp long_ago{};
+  sessions.appended(batch(0, 1, 0, 7), Offset{0}, long_ago);
+  sessions.appended(batch(0, 1, 0, 8), Offset{1}, long_ago);
+  const Timestamp now = long_ago + ProducerSessions::kExpiry + std::chrono::hours(1);
+  sessions.expire(now);
+  EXPECT_NE(sessions.find(7), nullptr);
+  EXPECT_EQ(sessions.find(8), nullptr);
+
+  for (std::int64_t id = 1000; sessions.size() < ProducerSessions::kSessionsMax; ++id)
+    sessions.appended(batch(0, 1, 0, id), Offset{2}, now);
+  sessions.appended(batch(0, 1, 0, 9), Offset{3}, now);
+  EXPECT_LT(sessions.size(), ProducerSessions::kSessionsMax) << "somebody had to go";
+  EXPECT_NE(sessions.find(7), nullptr);
+
+  holds.release(7);
+  sessions.expire(now);
+  EXPECT_EQ(sessions.find(7), nullptr);
+}
+
 }  // namespace
 }  // namespace tidemark::broker

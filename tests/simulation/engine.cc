@@ -22,6 +22,7 @@ Status Engine::open() {
   CHECK(broker_ == nullptr);
   fatal_.reset();
   runtime_ = std::make_unique<SimulatedRuntime>(options_.seed + opens_++, options_.shards);  // Ids must not repeat.
+  if (wall_at_open_) runtime_->time().set_wall(*wall_at_open_);
   Result<std::unique_ptr<Broker>> opened = Broker::open(*runtime_, disk_, options_.broker, [this](Error error) {
     if (!fatal_) fatal_ = std::move(error);
   });
@@ -91,6 +92,34 @@ Result<broker::OffsetAt> Engine::find(const std::string& topic, std::int32_t par
 Result<broker::ProducerIdentity> Engine::init_producer() {
   return await<broker::ProducerIdentity>(
       [&](Broker& broker, Done<broker::ProducerIdentity> done) { broker.init_producer({}, std::move(done)); });
+}
+
+Result<broker::JobInfo> Engine::create_replay(broker::ReplaySpec spec, bool dry_run) {
+  return await<broker::JobInfo>(
+      [&](Broker& broker, Done<broker::JobInfo> done) { broker.create_replay({}, std::move(spec), dry_run, std::move(done)); });
+}
+
+Result<broker::JobInfo> Engine::job(broker::JobId id) {
+  return await<broker::JobInfo>([&](Broker& broker, Done<broker::JobInfo> done) { broker.describe_job({}, id, std::move(done)); });
+}
+
+Result<std::vector<broker::JobInfo>> Engine::jobs() {
+  return await<std::vector<broker::JobInfo>>(
+      [&](Broker& broker, Done<std::vector<broker::JobInfo>> done) { broker.list_jobs({}, std::move(done)); });
+}
+
+Result<broker::JobInfo> Engine::control(broker::JobId id, broker::JobAction action) {
+  return await<broker::JobInfo>([&](Broker& broker, Done<broker::JobInfo> done) { broker.control_job({}, id, action, std::move(done)); });
+}
+
+Result<broker::JobInfo> Engine::finish_job(broker::JobId id) {
+  const SteadyTime limit = runtime_->clock().steady() + std::chrono::hours(1);
+  for (;;) {
+    Result<broker::JobInfo> info = job(id);
+    if (!info || broker::is_finished(info->state)) return info;
+    if (runtime_->clock().steady() > limit) return Error{Errc::timed_out, "the job goes on and on"};
+    runtime_->advance(std::chrono::milliseconds(10));
+  }
 }
 
 Result<std::vector<broker::PartitionInfo>> Engine::describe(const std::string& topic) {

@@ -33,6 +33,8 @@ class Engine {
   Status stop();
   /// The process dies: nothing more is written or answered.
   void die();
+  /// What the wall clock shows at the next open(): the time that passes while nothing runs.
+  void set_wall_at_open(Timestamp wall) { wall_at_open_ = wall; }
   bool is_open() const { return broker_ != nullptr; }
 
   broker::Broker& broker() { return *broker_; }
@@ -50,6 +52,12 @@ class Engine {
   Result<Offset> trim(const std::string& topic, std::int32_t partition, Offset before);
   Result<broker::OffsetAt> find(const std::string& topic, std::int32_t partition, broker::OffsetQuery query, std::int64_t timestamp_ms = 0);
   Result<broker::ProducerIdentity> init_producer();
+  Result<broker::JobInfo> create_replay(broker::ReplaySpec spec, bool dry_run = false);
+  Result<broker::JobInfo> job(broker::JobId id);
+  Result<std::vector<broker::JobInfo>> jobs();
+  Result<broker::JobInfo> control(broker::JobId id, broker::JobAction action);
+  /// Runs until the job has ended, for at most an hour of virtual time.
+  Result<broker::JobInfo> finish_job(broker::JobId id);
   Result<std::vector<broker::PartitionInfo>> describe(const std::string& topic);
   Result<broker::BrokerStatus> status();
 
@@ -83,6 +91,7 @@ class Engine {
   SimulatedFileSystem& disk_;
   const Options options_;
   std::uint64_t opens_ = 0;
+  std::optional<Timestamp> wall_at_open_;
   std::unique_ptr<SimulatedRuntime> runtime_;
   std::unique_ptr<broker::Broker> broker_;
   std::optional<Error> fatal_;
