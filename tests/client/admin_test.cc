@@ -79,5 +79,37 @@ TEST_F(AdminTest, tells_of_the_broker) {
   EXPECT_EQ(must(admin_.async_status(asio::use_future).get()).cluster_id, status.cluster_id);
 }
 
+TEST_F(AdminTest, a_replay_is_a_job_of_the_broker) {
+  create("orders");
+  create("again");
+  send("orders", 10);
+  ReplayOrder order{.source = "orders", .into = "again", .from = Position::after_start(2), .to = Position::before_end(1)};
+  order.filter = "value != 5";
+  order.dry_run = true;
+  EXPECT_EQ(must(admin_.create_replay(order)).offsets_total, 7U);
+  EXPECT_TRUE(must(admin_.list_jobs()).empty());
+
+  order.dry_run = false;
+  JobDescription job = must(admin_.create_replay(order));
+  EXPECT_EQ(job.order.from, Position::after_start(2));
+  EXPECT_EQ(job.order.filter, "value != 5");
+  while (!job.finished_for_good()) job = must(admin_.async_describe_job(job.id, asio::use_future).get());
+  EXPECT_EQ(job.state, "done");
+  EXPECT_EQ(job.records, 6U);
+  EXPECT_EQ(contents("again")[0], (Strings{"2", "3", "4", "6", "7", "8"}));
+
+  order.pace = ReplayOrder::Pace::speed;
+  order.pace_value = 0.5;
+  order.from = Position{.kind = Position::Kind::committed};
+  EXPECT_EQ(admin_.create_replay(order).error().code, Errc::invalid_argument);
+  order.from = Position::ago(std::chrono::hours(1));
+  const JobDescription paced = must(admin_.create_replay(order));
+  EXPECT_EQ(paced.order.pace, ReplayOrder::Pace::speed);
+  EXPECT_EQ(paced.order.pace_value, 0.5);
+  EXPECT_EQ(must(admin_.list_jobs()).size(), 2U);
+  EXPECT_EQ(admin_.control_job(job.id, JobAction::pause).error().code, Errc::conflict);
+  EXPECT_EQ(admin_.describe_job(4711).error().code, Errc::not_found);
+}
+
 }  // namespace
 }  // namespace tidemark

@@ -113,6 +113,59 @@ struct DoctorCheck {
   std::string advice;
 };
 
+/// Copies the records between two positions of a topic to the end of another one: a job of the broker, which goes on when the client
+/// has gone and after restarts, and copies each record exactly once. Key, value, headers and record time stay. The partition keeps its
+/// number if both topics have as many, else the key decides.
+struct ReplayOrder {
+  std::string source;
+  std::string into;
+  Position from = Position::earliest();
+  Position to = Position::latest();  ///< Exclusive; resolved when the job is made.
+  enum class Pace {
+    unbounded,
+    records_per_second,
+    bytes_per_second,
+    speed,  ///< In record time, so many times faster.
+  };
+  Pace pace = Pace::unbounded;
+  double pace_value = 0;
+  std::string filter = {};    ///< Empty: every record. Times in it without a zone are the broker's local ones.
+  bool skip_damaged = false;  ///< Pass over quarantined ranges instead of failing there.
+  bool dry_run = false;       ///< Make nothing; the answer, with id 0, shows what would be read.
+};
+
+struct JobProgress {
+  std::int32_t partition = 0;
+  Offset from;
+  Offset to;
+  Offset next;  ///< Everything before is done with.
+};
+
+struct JobDescription {
+  std::int64_t id = 0;
+  ReplayOrder order;
+  std::string state;           ///< "running" | "paused" | "done" | "failed" | "cancelled"
+  std::string wait;            ///< Running, but waiting: "turn" | "pace" | "disk_full" | "overloaded"; else empty.
+  std::optional<Error> error;  ///< Why it failed.
+  Timestamp created{};
+  std::optional<Timestamp> finished;
+  std::uint64_t offsets_done = 0;
+  std::uint64_t offsets_total = 0;
+  std::uint64_t records = 0;   ///< Copied.
+  std::uint64_t bytes = 0;     ///< Of their keys and values.
+  std::uint64_t filtered = 0;  ///< Left out by the filter.
+  std::uint64_t skipped = 0;   ///< Gone from the source before the job came to them.
+  std::uint64_t damaged = 0;   ///< In quarantined ranges that were passed over.
+  double records_per_second = 0;
+  double bytes_per_second = 0;
+  std::optional<double> eta_seconds;
+  std::vector<JobProgress> partitions;  ///< Not in lists.
+
+  bool finished_for_good() const { return state != "running" && state != "paused"; }
+};
+
+enum class JobAction { pause, resume, cancel };
+
 /// Topics, offsets and the broker's own state. Made by Client::admin(); a cheap handle, thread-safe.
 ///
 /// Calls wait for a connection up to the client's request_timeout. When the connection is lost in between, calls that only look are
@@ -133,6 +186,14 @@ class Admin {
   Result<FoundOffset> find_offset(std::string_view topic, std::int32_t partition, const Position& position);
   /// Reads once, at least one batch if there is any at `offset`. Errors: offset_out_of_range (the detail says the range), quarantined.
   Result<Fetched> fetch(std::string_view topic, std::int32_t partition, Offset offset, std::size_t bytes_max = 1024 * 1024);
+  /// Answers once the job is durable. Errors: unknown_topic, invalid_argument, offset_out_of_range, overloaded, disk_full.
+  Result<JobDescription> create_replay(const ReplayOrder& order);
+  /// By id; finished jobs for a while.
+  Result<std::vector<JobDescription>> list_jobs();
+  /// Error not_found.
+  Result<JobDescription> describe_job(std::int64_t id);
+  /// Answers how the job stands then; doing it twice is fine. Errors: not_found, conflict (it has finished), disk_full.
+  Result<JobDescription> control_job(std::int64_t id, JobAction action);
   Result<BrokerStatus> status();
   Result<std::vector<DoctorCheck>> doctor();
 
@@ -168,6 +229,22 @@ class Admin {
   auto async_fetch(std::string topic, std::int32_t partition, Offset offset, std::size_t bytes_max, Token&& token = Token()) {
     return initiate<Fetched>(&Admin::start_fetch, token, std::move(topic), partition, offset, bytes_max);
   }
+  template <CompletionToken<JobDescription> Token = asio::deferred_t>
+  auto async_create_replay(ReplayOrder order, Token&& token = Token()) {
+    return initiate<JobDescription>(&Admin::start_create_replay, token, std::move(order));
+  }
+  template <CompletionToken<std::vector<JobDescription>> Token = asio::deferred_t>
+  auto async_list_jobs(Token&& token = Token()) {
+    return initiate<std::vector<JobDescription>>(&Admin::start_list_jobs, token);
+  }
+  template <CompletionToken<JobDescription> Token = asio::deferred_t>
+  auto async_describe_job(std::int64_t id, Token&& token = Token()) {
+    return initiate<JobDescription>(&Admin::start_describe_job, token, id);
+  }
+  template <CompletionToken<JobDescription> Token = asio::deferred_t>
+  auto async_control_job(std::int64_t id, JobAction action, Token&& token = Token()) {
+    return initiate<JobDescription>(&Admin::start_control_job, token, id, action);
+  }
   template <CompletionToken<BrokerStatus> Token = asio::deferred_t>
   auto async_status(Token&& token = Token()) {
     return initiate<BrokerStatus>(&Admin::start_status, token);
@@ -199,6 +276,10 @@ class Admin {
                                 Completion<FoundOffset> done);
   static void start_fetch(const Core& core, std::string topic, std::int32_t partition, Offset offset, std::size_t bytes_max,
                           Completion<Fetched> done);
+  static void start_create_replay(const Core& core, ReplayOrder order, Completion<JobDescription> done);
+  static void start_list_jobs(const Core& core, Completion<std::vector<JobDescription>> done);
+  static void start_describe_job(const Core& core, std::int64_t id, Completion<JobDescription> done);
+  static void start_control_job(const Core& core, std::int64_t id, JobAction action, Completion<JobDescription> done);
   static void start_status(const Core& core, Completion<BrokerStatus> done);
   static void start_doctor(const Core& core, Completion<std::vector<DoctorCheck>> done);
 

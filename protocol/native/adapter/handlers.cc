@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/native/adapter/group_handlers.h"
+#include "protocol/native/adapter/job_handlers.h"
 #include "protocol/native/adapter/request.h"
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
@@ -399,6 +400,14 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
     case FrameType::group_history:
     case FrameType::undo_seek:
       return dispatch_group(request);
+    case FrameType::create_replay:
+      return decode_and(request, handle_create_replay);
+    case FrameType::list_jobs:
+      return decode_and(request, handle_list_jobs);
+    case FrameType::describe_job:
+      return decode_and(request, handle_describe_job);
+    case FrameType::control_job:
+      return decode_and(request, handle_control_job);
     case FrameType::deliver:
     case FrameType::group_news:
       return Error{Errc::protocol_error, "only the broker sends " + std::string(to_string(header.type))};

@@ -7,6 +7,7 @@
 
 #include "protocol/native/adapter/session_core.h"
 #include "protocol/native/codec/errors.h"
+#include "protocol/native/codec/frame.h"
 
 /// What the handlers of native requests share.
 namespace tidemark::native {

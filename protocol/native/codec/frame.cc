@@ -46,13 +46,23 @@ constexpr std::array<std::string_view, 32> kNames = {
     "undo_seek",
 };
 
+constexpr std::uint16_t kFirstJobType = 40;
+constexpr std::array<std::string_view, 4> kJobNames = {"create_replay", "list_jobs", "describe_job", "control_job"};
+
+/// Empty for a number that is no type.
+std::string_view name_of(std::uint16_t type) {
+  if (type < kNames.size()) return kNames[type];
+  if (type >= kFirstJobType && type < kFirstJobType + kJobNames.size()) return kJobNames[type - kFirstJobType];
+  return {};
+}
+
 }  // namespace
 
-bool known_frame_type(std::uint16_t type) { return type >= 1 && type < kNames.size(); }
+bool known_frame_type(std::uint16_t type) { return !name_of(type).empty(); }
 
 std::string_view to_string(FrameType type) {
-  const auto number = static_cast<std::uint16_t>(type);
-  return known_frame_type(number) ? kNames[number] : std::string_view("unknown");
+  const std::string_view name = name_of(static_cast<std::uint16_t>(type));
+  return name.empty() ? std::string_view("unknown") : name;
 }
 
 Result<std::optional<FrameHeader>> FrameHeader::parse(ByteView bytes, std::size_t frame_bytes_max) {

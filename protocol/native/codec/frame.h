@@ -61,6 +61,10 @@ enum class FrameType : std::uint16_t {
   seek_group = 29,
   group_history = 30,
   undo_seek = 31,
+  create_replay = 40,
+  list_jobs = 41,
+  describe_job = 42,
+  control_job = 43,
 };
 bool known_frame_type(std::uint16_t type);
 std::string_view to_string(FrameType type);
