@@ -373,6 +373,34 @@ class Replay(CliTest):
         self.assertGreater(result["seconds"], 0.4)
         self.assertEqual(self.everything(target), b"".join(b"%d\n" % i for i in range(100)))
 
+    def test_jobs_are_listed_shown_and_steered(self):
+        source, target = self.topic(), self.topic(suffix="_into")
+        self.cli("produce", source, input=b"".join(b"%d\n" % i for i in range(1000)))
+        self.cli("--dry-run", "replay", source, "--from", "earliest", "--into", target)
+        made = self.json("replay", source, "--from", "-500", "--into", target, "--rate", "5/s", "--filter", "value >= 0", "--detach")
+        number = made["job"]
+        self.assertEqual((made["topic"], made["into"], made["state"], made["rate"]), (source, target, "running", "5/s"))
+        self.assertEqual(made["partition_list"], [{"partition": 0, "from": 500, "to": 1000, "next": 500}])
+        self.assertEqual([job["job"] for job in self.json("replay", "ls") if job["topic"] == source], [number])
+        self.assertEqual(self.json("replay", "pause", number)["state"], "paused")
+        self.assertIn("paused", self.cli("replay", "show", number, "-o", "wide").stdout.decode())
+        self.assertIn(source, self.cli("replay", "list").stdout.decode())
+        self.cli("--dry-run", "replay", "cancel", number)
+        self.assertEqual(self.json("replay", "resume", number)["state"], "running")
+        self.assertEqual(self.json("replay", "cancel", number)["state"], "cancelled")
+        self.assertIsNotNone(self.json("replay", "describe", number)["finished_time"])
+        self.cli("replay", "pause", number, expect=CONFLICT)
+
+    def test_ctrl_c_leaves_the_job(self):
+        source, target = self.topic(), self.topic(suffix="_into")
+        self.cli("produce", source, input=b"".join(b"%d\n" % i for i in range(1000)))
+        process = self.start("replay", source, "--from", "earliest", "--into", target, "--rate", "1/s")
+        number = int(process.stderr.readline().split()[1])
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(), INTERRUPTED)
+        self.assertEqual(self.json("replay", "show", number)["state"], "running")
+        self.cli("replay", "cancel", number)
+
     def test_in_record_time_merges_partitions_by_time(self):
         source, target = self.topic(2), self.topic(1, suffix="_into")
         for i in range(10):
@@ -386,6 +414,11 @@ class Replay(CliTest):
         self.cli("replay", "nowhere", "--from", "earliest", "--into", topic, expect=NOT_FOUND)
         self.cli("replay", topic, "--from", "earliest", "--into", topic, "--rate", "1/s", "--speed", "1x", expect=USAGE)
         self.cli("replay", "ls", "--from", "earliest", "--into", topic, expect=USAGE)
+        self.cli("replay", topic, "--into", topic, expect=USAGE)
+        self.cli("replay", topic, "--from", "earliest", "--into", topic, "--filter", "key =", expect=USAGE)
+        self.cli("replay", topic, "--from", 5, "--into", topic, expect=NOT_FOUND)
+        self.cli("replay", "show", 4711, expect=NOT_FOUND)
+        self.cli("replay", "pause", "soon", expect=USAGE)
         self.cli("replay", "--from", "earliest", "--into", topic, "--", "ls", expect=NOT_FOUND)
 
 

@@ -60,13 +60,5 @@ TEST_F(Pace, makes_up_for_a_late_timer_but_not_for_a_stall) {
   EXPECT_EQ(burst, 51);  // 50 ms of work, and the one that is due now.
 }
 
-TEST_F(Pace, replays_record_time_at_a_speed) {
-  SpeedPacer pacer(4);
-  EXPECT_EQ(pacer.wait_before(1'000'000, at(0ms)), 0ms);
-  EXPECT_EQ(pacer.wait_before(1'004'000, at(100ms)), 900ms);
-  EXPECT_EQ(pacer.wait_before(1'002'000, at(1000ms)), 0ms);
-  EXPECT_EQ(pacer.wait_before(900'000, at(1000ms)), 0ms);
-}
-
 }  // namespace
 }  // namespace tidemark::tools

@@ -201,7 +201,11 @@ ProgressBar::~ProgressBar() {
 }
 
 void ProgressBar::update(std::uint64_t done, std::uint64_t bytes) {
-  if (!enabled_ || ++calls_ % 64 != 0) return;
+  if (++calls_ % 64 == 0) show(done, bytes);
+}
+
+void ProgressBar::show(std::uint64_t done, std::uint64_t bytes) {
+  if (!enabled_) return;
   const SteadyTime now = std::chrono::steady_clock::now();
   if (now < next_draw_) return;
   next_draw_ = now + std::chrono::milliseconds(100);

@@ -102,6 +102,8 @@ class ProgressBar {
 
   /// Cheap: looks at the clock once in a while.
   void update(std::uint64_t done, std::uint64_t bytes);
+  /// The same, for callers who come seldom.
+  void show(std::uint64_t done, std::uint64_t bytes);
   /// The line it draws, without the control characters; `seconds` since the start.
   static std::string render(std::string_view title, std::uint64_t done, std::uint64_t total, std::uint64_t bytes, double seconds);
 

@@ -79,14 +79,4 @@ std::chrono::nanoseconds RateLimiter::reserve(std::uint64_t bytes, SteadyTime no
   return std::max<std::chrono::nanoseconds>(due - now, std::chrono::nanoseconds(0));
 }
 
-std::chrono::nanoseconds SpeedPacer::wait_before(std::int64_t timestamp_ms, SteadyTime now) {
-  if (!started_) {
-    started_ = now;
-    first_timestamp_ms_ = timestamp_ms;
-  }
-  const double ahead = static_cast<double>(timestamp_ms - first_timestamp_ms_) / 1e3 / speed_;
-  const SteadyTime due = *started_ + to_wait(ahead);
-  return std::max<std::chrono::nanoseconds>(due - now, std::chrono::nanoseconds(0));
-}
-
 }  // namespace tidemark::tools

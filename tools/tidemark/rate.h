@@ -35,17 +35,4 @@ class RateLimiter {
   std::optional<SteadyTime> next_;
 };
 
-/// Replays time: a record is due as long after the first as its record time says, divided by the speed. Record times that go back are
-/// due at once.
-class SpeedPacer {
- public:
-  explicit SpeedPacer(double speed) : speed_(speed) {}
-  std::chrono::nanoseconds wait_before(std::int64_t timestamp_ms, SteadyTime now);
-
- private:
-  double speed_;
-  std::optional<SteadyTime> started_;
-  std::int64_t first_timestamp_ms_ = 0;
-};
-
 }  // namespace tidemark::tools

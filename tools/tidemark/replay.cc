@@ -1,15 +1,14 @@
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include "tools/tidemark/failure_reporter.h"
-#include "tools/tidemark/merged_reader.h"
+#include "broker/record_filter.h"
+#include "tools/tidemark/job_view.h"
 #include "tools/tidemark/options.h"
 #include "tools/tidemark/rate.h"
-#include "tools/tidemark/record_printer.h"
-#include "tools/tidemark/sender.h"
 #include "tools/tidemark/session.h"
 
 namespace tidemark::tools {
@@ -23,185 +22,230 @@ struct ReplayOptions {
   std::string rate;
   std::string speed;
   std::string filter;
+  bool skip_damaged = false;
+  bool detach = false;
 };
 
-struct Plan {
-  MergedReader::Options reader;
-  std::optional<RateLimiter> limiter;
-  std::optional<SpeedPacer> pacer;
-  std::optional<broker::RecordFilter> filter;
-};
+constexpr std::chrono::milliseconds kLookMin{20};
+constexpr std::chrono::milliseconds kLookMax{250};
 
-constexpr std::chrono::seconds kDeliveryTimeout{30};
-/// Large, because a flush costs the same for much as for little; a slow trickle is sent at once all the same.
-constexpr std::size_t kBatchBytes = 512 * 1024;
-constexpr std::chrono::milliseconds kSleepMin{1};  ///< Shorter waits add up until a timer can keep them.
-
-Status make_plan(const ReplayOptions& options, Plan& plan) {
+Result<ReplayOrder> make_order(const ReplayOptions& options) {
   const auto invalid = [](std::string detail) { return Error{.code = Errc::invalid_argument, .detail = std::move(detail)}; };
+  if (options.topic.empty()) return invalid("say which topic to replay, or `replay ls` for the jobs");
+  if (options.from.empty()) return invalid("--from says where to start: earliest, 42, -7d, @2026-03-01T10:00");
+  if (options.into.empty()) return invalid("--into says which topic to write to");
   if (!options.rate.empty() && !options.speed.empty()) return invalid("--rate and --speed exclude each other");
+  ReplayOrder order{.source = options.topic, .into = options.into};
   const Result<Position> from = parse_position(options.from);
   if (!from) return from.error();
+  order.from = *from;
   const Result<Position> to = parse_position(options.to);
   if (!to) return to.error();
-  plan.reader = {.from = *from, .to = *to, .by_time = !options.speed.empty()};
+  order.to = *to;
   if (!options.rate.empty()) {
     const Result<Rate> rate = parse_rate(options.rate);
     if (!rate) return rate.error();
-    plan.limiter.emplace(*rate);
+    order.pace = rate->unit == Rate::Unit::records ? ReplayOrder::Pace::records_per_second : ReplayOrder::Pace::bytes_per_second;
+    order.pace_value = rate->per_second;
   }
   if (!options.speed.empty()) {
     const Result<double> speed = parse_speed(options.speed);
     if (!speed) return speed.error();
-    plan.pacer.emplace(*speed);
+    order.pace = ReplayOrder::Pace::speed;
+    order.pace_value = *speed;
   }
   if (!options.filter.empty()) {
-    Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
+    const Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
     if (!filter) return filter.error();
-    plan.filter = *std::move(filter);
+    order.filter = options.filter;
   }
-  return {};
+  order.skip_damaged = options.skip_damaged;
+  return order;
 }
 
-/// A message as a record to send on: time, key, value and headers stay. Its partition keeps its number, so that the order within it is
-/// kept too; a target with fewer partitions folds several into one.
-Record record_of(const Message& message, std::span<const Header> headers, std::int32_t partitions) {
-  return {.key = message.key(),
-          .value = message.value(),
-          .headers = headers,
-          .timestamp = message.timestamp(),
-          .partition = message.partition() % partitions};
-}
-
-/// How long this record has to wait for its turn.
-std::chrono::nanoseconds pace(Plan& plan, const Message& message) {
-  const SteadyTime time = std::chrono::steady_clock::now();
-  if (plan.pacer) return plan.pacer->wait_before(message.timestamp().time_since_epoch().count(), time);
-  if (plan.limiter) return plan.limiter->reserve(message.key().value_or("").size() + message.value().value_or("").size(), time);
-  return std::chrono::nanoseconds(0);
-}
-
-struct Copied {
-  std::uint64_t read = 0;
-  std::optional<Error> read_error;  ///< The first one; reading went on.
-};
-
-Copied copy(MergedReader& reader, Plan& plan, Sender& sender, std::int32_t partitions, const Globals& globals,
-            const Interrupts& interrupts) {
-  Copied copied;
-  ProgressBar progress("replay", reader.total());
-  std::uint64_t bytes = 0;
-  for (;;) {
-    const Result<std::optional<Message>> next = reader.next();
-    if (interrupts.interrupted() || sender.stopped()) return copied;
-    if (!next) {
-      report(next.error(), globals.output);
-      if (!copied.read_error) copied.read_error = next.error();
-      continue;
-    }
-    if (!*next) return copied;
-    const Message& message = **next;
-    progress.update(++copied.read, bytes += message.value().value_or("").size());
-    if (plan.filter && !matches(*plan.filter, message)) continue;
-    const auto wait = pace(plan, message);
-    if (wait >= kSleepMin && !interrupts.sleep(wait)) return copied;
-    const std::vector<Header> headers = message.headers();
-    if (!sender.post(record_of(message, headers, partitions), copied.read)) return copied;
-  }
-}
-
-boost::json::object totals_to_json(const ReplayOptions& options, const Copied& copied, const Sender::Totals& totals, double seconds) {
-  boost::json::object object;
-  object["topic"] = options.topic;
-  object["into"] = options.into;
-  object["read"] = copied.read;
-  object["records"] = totals.records;
-  object["bytes"] = totals.bytes;
-  object["failed"] = totals.failed;
-  object["duplicates"] = totals.duplicates;
-  object["durability"] = totals.durability;
+/// What a replay that was waited for comes to; the fields that `produce` has, and the job's own.
+boost::json::object result_to_json(const JobDescription& job, const std::string& durability, double seconds) {
+  boost::json::object object = job_to_json(job);
+  object["failed"] = 0;
+  object["duplicates"] = 0;
+  object["durability"] = durability;
   object["seconds"] = seconds;
   return object;
 }
 
-Exit replay(const ReplayOptions& options, const Globals& globals, Interrupts& interrupts) {
-  Plan plan;
-  if (const Status planned = make_plan(options, plan); !planned) return report(planned.error(), globals.output);
-  Result<Client> client = connect(globals);
-  if (!client) return report(client.error(), globals.output);
-  const Result<TopicDescription> source = client->admin().describe_topic(options.topic);
-  if (!source) return report(source.error(), globals.output);
-  const Result<TopicDescription> target = client->admin().describe_topic(options.into);
-  if (!target) return report(target.error(), globals.output);
-  Result<MergedReader> reader = MergedReader::open(*client, *source, plan.reader);
-  if (!reader) return report(reader.error(), globals.output);
-  if (globals.dry_run) {
-    write_stderr(fmt::format("would replay at most {} records of topic {} into {}\n", reader->total(), options.topic, options.into));
-    return Exit::done;
+/// Looks at the job until it has ended, the more seldom the longer it takes.
+Result<JobDescription> wait_for(Admin& admin, JobDescription job, const Interrupts& interrupts) {
+  ProgressBar progress("replay", job.offsets_total);
+  auto pause = kLookMin;
+  while (!job.finished_for_good()) {
+    if (!interrupts.sleep(pause)) return job;
+    pause = std::min(pause * 3 / 2, kLookMax);
+    Result<JobDescription> now = admin.describe_job(job.id);
+    if (!now) return now;
+    job = *std::move(now);
+    progress.show(job.offsets_done, job.bytes);
   }
-  ProducerOptions producer_options;
-  producer_options.delivery_timeout = globals.timeout.value_or(kDeliveryTimeout);
-  producer_options.batch_bytes = kBatchBytes;
-  Result<Producer> producer = client->producer(options.into, producer_options);
-  if (!producer) return report(producer.error(), globals.output);
-
-  const Stopwatch stopwatch;
-  FailureReporter failures("record", globals.output, write_stderr);
-  Sender sender(*std::move(producer), [&failures](const Sender::Answer& answer) {
-    if (answer.error) failures.add(answer.tag, *answer.error);
-  });
-  Copied copied;
-  {
-    const Interrupts::Listener listener(interrupts, [&] {
-      sender.stop();
-      reader->close();
-    });
-    copied = copy(*reader, plan, sender, target->partitions, globals, interrupts);
-  }
-  if (interrupts.interrupted()) client->close();  // What is under way gets a moment.
-  sender.finish();
-  failures.flush();
-  Sender::Totals totals = sender.totals();
-  if (totals.durability.empty()) totals.durability = target->durability;
-  const double seconds = stopwatch.seconds();
-  if (is_json(globals.output)) print_json(totals_to_json(options, copied, totals, seconds));
-  write_stderr(summary(totals, seconds));
-  if (interrupts.interrupted()) return Exit::interrupted;
-  if (copied.read_error && !totals.maybe_done) return totals.records > 0 ? Exit::partial : exit_code(*copied.read_error);
-  return exit_code(totals);
+  return job;
 }
 
-/// These words will name operations on replay jobs that run in the broker; a topic of that name is written after `--`.
-bool is_reserved_word(const std::string& word) {
-  static constexpr std::string_view kWords[] = {"ls", "list", "show", "describe", "pause", "resume", "cancel"};
-  return std::ranges::find(kWords, word) != std::end(kWords);
+Exit conclude(const Result<JobDescription>& ended, std::int64_t id, const std::string& durability, double seconds, const Globals& globals,
+              const Interrupts& interrupts) {
+  if (!ended) {
+    const Exit exit = report(ended.error(), globals.output);
+    write_stderr(fmt::format("job {} goes on in the broker: `tidemark replay show {}`\n", id, id));
+    return exit;
+  }
+  const JobDescription& job = *ended;
+  if (!job.finished_for_good() && interrupts.interrupted()) {
+    write_stderr(fmt::format("job {} goes on in the broker; `tidemark replay cancel {}` ends it\n", id, id));
+    return Exit::interrupted;
+  }
+  if (is_json(globals.output)) print_json(result_to_json(job, durability, seconds));
+  write_stderr(fmt::format("{} records, {}, {}, {}\n", job.records, format_bytes_decimal(job.bytes), format_seconds(seconds), durability));
+  if (job.skipped + job.damaged > 0) {
+    write_stderr(fmt::format("{} offsets were gone from the source before they were copied, {} are damaged\n", job.skipped, job.damaged));
+  }
+  if (job.error) {
+    const Exit exit = report(*job.error, globals.output);
+    return job.records > 0 ? Exit::partial : exit;
+  }
+  if (job.state == "done") return Exit::done;
+  write_stderr(fmt::format("job {} was {}\n", id, job.state));
+  return job.records > 0 ? Exit::partial : Exit::failed;
+}
+
+Exit replay(const ReplayOptions& options, const Globals& globals, Interrupts& interrupts) {
+  Result<ReplayOrder> order = make_order(options);
+  if (!order) return report(order.error(), globals.output);
+  order->dry_run = globals.dry_run;
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  Admin admin = client->admin();
+  const Result<TopicDescription> target = admin.describe_topic(options.into);
+  if (!target) return report(target.error(), globals.output);
+
+  const Stopwatch stopwatch;
+  const Result<JobDescription> job = admin.create_replay(*order);
+  if (!job) return report(job.error(), globals.output);
+  if (globals.dry_run) {
+    write_stderr(fmt::format("would replay at most {} records of topic {} into {}\n", job->offsets_total, options.topic, options.into));
+    return Exit::done;
+  }
+  if (options.detach) {
+    if (is_json(globals.output)) {
+      print_json(job_details_to_json(*job));
+      return Exit::done;
+    }
+    return write_stdout(fmt::format("{}\n", job->id)) ? Exit::done : Exit::failed;
+  }
+  write_stderr(fmt::format("job {}\n", job->id));
+  const Result<JobDescription> ended = wait_for(admin, *job, interrupts);
+  return conclude(ended, job->id, target->durability, stopwatch.seconds(), globals, interrupts);
+}
+
+// --- Jobs that are there.
+
+Exit list(const Globals& globals) {
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  const Result<std::vector<JobDescription>> jobs = client->admin().list_jobs();
+  if (!jobs) return report(jobs.error(), globals.output);
+  if (is_json(globals.output)) {
+    boost::json::array list;
+    for (const JobDescription& job : *jobs) list.push_back(job_to_json(job));
+    print_json_list(list, globals.output);
+    return Exit::done;
+  }
+  return write_stdout(job_table(*jobs, globals.output == OutputFormat::wide)) ? Exit::done : Exit::failed;
+}
+
+Exit show(std::int64_t id, const Globals& globals) {
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  const Result<JobDescription> job = client->admin().describe_job(id);
+  if (!job) return report(job.error(), globals.output);
+  if (is_json(globals.output)) {
+    print_json(job_details_to_json(*job));
+    return Exit::done;
+  }
+  return write_stdout(job_page(*job, globals.output == OutputFormat::wide)) ? Exit::done : Exit::failed;
+}
+
+Exit control(std::int64_t id, JobAction action, std::string_view verb, const Globals& globals) {
+  Result<Client> client = connect(globals);
+  if (!client) return report(client.error(), globals.output);
+  if (globals.dry_run) {
+    const Result<JobDescription> job = client->admin().describe_job(id);
+    if (!job) return report(job.error(), globals.output);
+    write_stderr(fmt::format("would {} job {}, which is {}\n", verb, id, job->state));
+    return Exit::done;
+  }
+  const Result<JobDescription> job = client->admin().control_job(id, action);
+  if (!job) return report(job.error(), globals.output);
+  if (is_json(globals.output)) {
+    print_json(job_details_to_json(*job));
+  } else {
+    write_stderr(fmt::format("job {} is {}\n", id, job_state_text(*job)));
+  }
+  return Exit::done;
+}
+
+/// A verb on one job: `replay NAME ID`.
+void add_job_verb(CLI::App& replay, Invocation& invocation, const std::string& name, const std::string& help,
+                  const std::function<Exit(std::int64_t, const Globals&)>& action) {
+  CLI::App* const verb = replay.add_subcommand(name, help);
+  const auto id = std::make_shared<std::int64_t>(0);
+  verb->add_option("job", *id, "Its number, as `replay ls` shows it")->required();
+  if (name == "show") verb->alias("describe");
+  verb->callback([&invocation, id, action] {
+    invocation.action = [id, action](const Globals& globals, Interrupts&) { return action(*id, globals); };
+  });
+}
+
+void add_job_verbs(CLI::App& replay, Invocation& invocation) {
+  CLI::App* const list_verb = replay.add_subcommand("ls", "List the replay jobs")->alias("list");
+  list_verb->callback([&invocation] { invocation.action = [](const Globals& globals, Interrupts&) { return list(globals); }; });
+  add_job_verb(replay, invocation, "show", "How a job stands", show);
+  add_job_verb(replay, invocation, "pause", "Let a job rest, over restarts too",
+               [](std::int64_t id, const Globals& globals) { return control(id, JobAction::pause, "pause", globals); });
+  add_job_verb(replay, invocation, "resume", "Let a paused job go on",
+               [](std::int64_t id, const Globals& globals) { return control(id, JobAction::resume, "resume", globals); });
+  add_job_verb(replay, invocation, "cancel", "End a job; what it has copied stays",
+               [](std::int64_t id, const Globals& globals) { return control(id, JobAction::cancel, "cancel", globals); });
 }
 
 }  // namespace
 
 void add_replay_command(CLI::App& root, Invocation& invocation) {
-  CLI::App* const verb = root.add_subcommand("replay", "Copy a stretch of a topic into another one, at a rate or in its own time");
+  CLI::App* const verb = root.add_subcommand("replay", "Copy a stretch of a topic into another one, as a job of the broker");
+  verb->footer("A topic that is called ls, list, show, describe, pause, resume or cancel is written after `--`.");
   const auto options = std::make_shared<ReplayOptions>();
-  verb->add_option("topic", options->topic)->required();
-  verb->add_option("--from", options->from, "Where to start: earliest, 42, -7d, @2026-03-01T10:00")->required()->type_name("POS");
+  verb->add_option("topic", options->topic);
+  verb->add_option("--from", options->from, "Where to start: earliest, 42, -7d, @2026-03-01T10:00")->type_name("POS");
   verb->add_option("--to", options->to, "Where to stop, exclusive; latest is the end at the start")
       ->type_name("POS")
       ->capture_default_str();
-  verb->add_option("--into", options->into, "Topic to write to; it must exist")->required()->type_name("TOPIC");
+  verb->add_option("--into", options->into, "Topic to write to; it must exist")->type_name("TOPIC");
   verb->add_option("--rate", options->rate, "At most so much: 500, 5k/s, 10MB/s")->type_name("RATE");
   verb->add_option("--speed", options->speed, "In record time, so many times faster: 1x, 4x")->type_name("SPEED");
   verb->add_option("--filter", options->filter, "Only records for which this holds, as in consume")->type_name("EXPR");
-  verb->callback([&invocation, options] {
-    const bool escaped = std::ranges::find(invocation.arguments, "--") != invocation.arguments.end();
-    invocation.action = [options, escaped](const Globals& globals, Interrupts& interrupts) {
-      if (is_reserved_word(options->topic) && !escaped) {
-        return report_usage(
-            fmt::format("replay {}: jobs in the broker are not in this build; a topic of that name is written `replay -- {}`",
-                        options->topic, options->topic),
-            globals.output);
-      }
-      return replay(*options, globals, interrupts);
-    };
+  verb->add_flag("--skip-damaged", options->skip_damaged, "Pass over quarantined ranges and count them, instead of failing there");
+  verb->add_flag("-d,--detach", options->detach, "Print the job's number and do not wait for it");
+  add_job_verbs(*verb, invocation);
+  verb->callback([&invocation, verb, options] {
+    const bool about_a_job = !verb->get_subcommands().empty();
+    const bool has_flags = std::ranges::any_of(verb->get_options(), [](const CLI::Option* option) {
+      return option->nonpositional() && option->get_name() != "--help" && option->count() > 0;
+    });
+    if (about_a_job && !has_flags) return;  // Its own callback has said what to do.
+    if (about_a_job) {
+      invocation.action = [](const Globals& globals, Interrupts&) {
+        return report_usage("the flags of a new replay do not go with a verb on jobs; a topic of that name is written after `--`",
+                            globals.output);
+      };
+      return;
+    }
+    invocation.action = [options](const Globals& globals, Interrupts& interrupts) { return replay(*options, globals, interrupts); };
   });
 }
 
