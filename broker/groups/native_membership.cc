@@ -147,7 +147,8 @@ Result<HeartbeatReply> NativeMembership::heartbeat(const HeartbeatRequest& reque
   }
   reply.epoch = member->epoch;
   if (member->untold || joins || request.owned) {
-    if (member->untold && !member->revoking.empty()) member->revoke_deadline = now + request.rebalance_timeout;
+    // From when it is told first: to tell it again, because the answer was lost, gives it no more time.
+    if (!member->revoking.empty() && !member->revoke_deadline) member->revoke_deadline = now + request.rebalance_timeout;
     std::vector<PartitionKey> keys;
     for (auto& [key, since] : member->assigned) {
       keys.push_back(key);
@@ -171,6 +172,7 @@ Result<NativeMembership::Member*> NativeMembership::join(const HeartbeatRequest&
   if (instance != instances_.end() && instance->second != request.member) {
     // It takes over what its former self had; whoever still speaks under the old id is unknown from now on.
     auto node = members_.extract(instance->second);
+    say_farewell(*node.mapped());
     removed_.insert(instance->second);
     changed_.erase(instance->second);
     node.key() = request.member;
@@ -230,9 +232,9 @@ Status NativeMembership::leave(const std::string& id, bool for_good, const Topic
   const auto entry = members_.find(id);
   if (entry == members_.end()) return Error{Errc::unknown_member, "the group has no member " + show(id)};
   Member& member = *entry->second;
+  member.news = nullptr;
   if (!for_good && !member.instance.empty()) {
     member.away = true;
-    member.news = nullptr;
     changed(member);
     return {};
   }
@@ -348,10 +350,12 @@ bool NativeMembership::reconcile(Member& member) {
       ++held;
       continue;
     }
-    if (held->second == 0)
+    if (held->second == 0) {
       holders_.erase(held->first);  // It was never told: nothing to give up.
-    else
+    } else {
       member.revoking.insert(held->first);
+      member.revoke_deadline.reset();
+    }
     held = member.assigned.erase(held);
     moved = true;
   }
@@ -379,9 +383,15 @@ void NativeMembership::release(Member& member) {
   unsettled_ = true;
 }
 
+/// Whoever is removed should come, to hear of it.
+void NativeMembership::say_farewell(Member& member) {
+  if (member.news) farewells_.push_back(std::exchange(member.news, nullptr));
+}
+
 void NativeMembership::remove(Members::iterator entry) {
   Member& member = *entry->second;
   release(member);
+  say_farewell(member);
   if (!member.instance.empty()) instances_.erase(member.instance);
   changed_.erase(member.id);
   removed_.insert(member.id);
@@ -539,11 +549,29 @@ void NativeMembership::recovered(const TopicTable& topics, SteadyTime now, Times
     member->untold = true;
     if (!member->revoking.empty()) member->revoke_deadline = now + member->rebalance_timeout;
   }
-  if (!members_.empty()) topics_changed(topics);
+  shape_ = shape_of(topics);
+  if (!target_fits()) retarget(topics);
+  unsettled_ = true;
+  reconcile();
+}
+
+/// Whether what there is to be assigned is, to members that want it. If so, a restart need not raise the epoch.
+bool NativeMembership::target_fits() const {
+  std::size_t there = 0, given = 0;
+  for (const AssignableTopic& topic : shape_) there += static_cast<std::size_t>(topic.partitions);
+  for (const auto& [id, member] : members_) {
+    for (const PartitionKey& key : member->target) {
+      const auto topic = std::ranges::find(shape_, key.topic, &AssignableTopic::id);
+      if (topic == shape_.end() || key.partition >= topic->partitions) return false;
+      if (!std::ranges::binary_search(member->topics, key.topic)) return false;
+    }
+    given += member->target.size();
+  }
+  return there == given;
 }
 
 std::vector<UniqueFunction<void()>> NativeMembership::take_news() {
-  std::vector<UniqueFunction<void()>> calls;
+  std::vector<UniqueFunction<void()>> calls = std::exchange(farewells_, {});
   for (auto& [id, member] : members_) {
     if (member->untold && member->news) calls.push_back(std::exchange(member->news, nullptr));
   }

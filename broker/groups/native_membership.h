@@ -72,7 +72,7 @@ class NativeMembership {
   /// After recovery: everybody has a whole session time-out to come back.
   void recovered(const TopicTable& topics, SteadyTime now, Timestamp wall);
 
-  /// Members that should come at once: calls what their last heartbeats gave, once each.
+  /// Calls to members that should come at once, those that were removed included: what their last heartbeats gave, once each.
   std::vector<UniqueFunction<void()>> take_news();
 
   /// Checks the books against each other; tests call it after each step.
@@ -93,6 +93,8 @@ class NativeMembership {
   void reconcile();
   bool reconcile(Member& member);
   void release(Member& member);
+  void say_farewell(Member& member);
+  bool target_fits() const;
   void remove(Members::iterator entry);
   void changed(Member& member);
 
@@ -102,6 +104,7 @@ class NativeMembership {
   std::int32_t epoch_ = 0;
   std::vector<AssignableTopic> shape_;  ///< What the target was made for.
   bool unsettled_ = false;              ///< Somebody may have to give up or may get something.
+  std::vector<UniqueFunction<void()>> farewells_;
 
   // Changes not taken yet.
   bool epoch_changed_ = false;

@@ -125,6 +125,21 @@ TEST_F(NativeMembershipTest, who_does_not_give_up_in_time_is_removed) {
   EXPECT_EQ(beat(b), partitions_of("t", {0, 1, 2, 3}));
 }
 
+TEST_F(NativeMembershipTest, a_lost_answer_does_not_lengthen_the_time_for_giving_up) {
+  session_timeout_ = 5min;
+  Client& a = join("a");
+  const std::int32_t told_last = a.epoch;
+  topics_.put("t", 5);
+  topics_change();
+  take(a, send(request(a)));  // The answer is lost: it goes on in the epoch before.
+  a.epoch = told_last;
+  join("b");
+  EXPECT_TRUE(send(request(a)));
+  EXPECT_THAT(expire_after(30s), IsEmpty());
+  EXPECT_TRUE(send(request(a)));
+  EXPECT_THAT(expire_after(30s), SizeIs(1));
+}
+
 TEST_F(NativeMembershipTest, who_gives_up_in_time_has_no_deadline_any_more) {
   session_timeout_ = 5min;
   Client& a = join("a");
@@ -279,6 +294,13 @@ TEST_F(NativeMembershipTest, fencing_removes_everybody) {
   EXPECT_THAT(join("a").held, SizeIs(4));
 }
 
+TEST_F(NativeMembershipTest, who_is_fenced_should_come_at_once) {
+  Client& a = join("a");
+  group_.fence_all();
+  settle();
+  EXPECT_EQ(a.news, 1);
+}
+
 // --- Commits.
 
 TEST_F(NativeMembershipTest, who_holds_a_partition_may_commit_until_it_has_given_it_up) {
@@ -419,6 +441,22 @@ TEST_F(NativeMembershipTest, members_are_described_with_what_they_hold_and_give_
 }
 
 // --- Restarts.
+
+TEST_F(NativeMembershipTest, after_a_restart_everybody_goes_on_in_the_same_epoch) {
+  Client& a = join("a");
+  Client& b = join("b", "", Subscription{.topics = {}, .regex = "t|u"});
+  give_up_but(a, beat(a).value());
+  beat(b);
+  const std::pair epochs(a.epoch, b.epoch);
+  const std::pair shares(a.held, b.held);
+  restart();
+  EXPECT_EQ(beat(a), shares.first) << "told again, for the last answer may have been lost";
+  EXPECT_EQ(beat(b), shares.second);
+  EXPECT_EQ(std::pair(a.epoch, b.epoch), epochs);
+  topics_.put("u", 2);
+  topics_change();
+  EXPECT_THAT(give_up_but(b, beat(b).value()), Optional(testing::Contains(NamedPartition{"u", 0}))) << "the regex is still there";
+}
 
 TEST_F(NativeMembershipTest, after_a_restart_sessions_and_hand_overs_begin_anew) {
   Client& a = join("a");
