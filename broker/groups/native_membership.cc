@@ -125,6 +125,7 @@ Result<HeartbeatReply> NativeMembership::heartbeat(const HeartbeatRequest& reque
   if (request.subscription && (joins || *request.subscription != member->subscription)) {
     member->subscription = *request.subscription;
     member->regex = std::move(regex);
+    changed(*member);
     resolve(*member, topics);
     retarget(topics);
   }

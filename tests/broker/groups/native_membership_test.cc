@@ -483,6 +483,19 @@ TEST_F(NativeMembershipTest, changes_of_topics_while_the_broker_was_down_are_see
   EXPECT_EQ(beat(a), Named{});
 }
 
+TEST_F(NativeMembershipTest, a_subscription_that_moves_no_partition_is_recorded_too) {
+  Client& a = join("a");
+  state::GroupChange change;
+  group_.take_change(change);
+  HeartbeatRequest asked = request(a);
+  asked.subscription = Subscription{.topics = {"t", "not there yet"}, .regex = {}};
+  take(a, send(asked));
+  change.Clear();
+  ASSERT_TRUE(group_.take_change(change));
+  ASSERT_EQ(change.members_size(), 1);
+  EXPECT_THAT(change.members(0).topics(), ElementsAre("t", "not there yet"));
+}
+
 TEST_F(NativeMembershipTest, records_of_changes_add_up_to_the_whole) {
   NativeMembership copy;
   const auto record = [&] {
