@@ -221,7 +221,10 @@ class Model {
   void commit(Client& client) {
     if (live_topics_.empty()) return;
     const std::string& topic = live_topics_[below(live_topics_.size())];
-    const NamedPartition where{topic, static_cast<std::int32_t>(below(static_cast<std::size_t>(topics_.table().find(topic)->partitions)))};
+    NamedPartition where{topic, static_cast<std::int32_t>(below(static_cast<std::size_t>(topics_.table().find(topic)->partitions)))};
+    if (!client.held.empty() && below(3) != 0)
+      where = *std::next(client.held.begin(), static_cast<std::ptrdiff_t>(below(client.held.size())));
+    if (topics_.table().find(where.topic) == nullptr) return;
     const std::int32_t epoch = client.epoch + static_cast<std::int32_t>(below(3)) - 1;
     const bool taken = group_.may_commit(client.id, epoch, topics_.key(where)).has_value();
     (taken ? commits_ : commits_refused_) += 1;
