@@ -7,6 +7,7 @@
 #include "client/src/lookup.h"
 #include "client/src/producer_core.h"
 #include "client/src/reader_core.h"
+#include "client/src/stream_consumer_core.h"
 #include "client/src/wire.h"
 #include "protocol/native/wire.pb.h"
 
@@ -132,6 +133,21 @@ void open_reader(const std::shared_ptr<ClientCore>& core, std::string topic, Rea
   std::make_shared<ReaderOpening>(core, std::move(topic), std::move(options), std::move(done))->start();
 }
 
+// --- Stream consumers.
+
+using ConsumerPtr = std::shared_ptr<detail::StreamConsumerCore>;
+
+/// Answers what handles share: when the last of them goes, the consumer closes by itself.
+void open_stream_consumer(const std::shared_ptr<ClientCore>& core, StreamOptions options, Done<ConsumerPtr> done) {
+  if (const Status sound = detail::StreamConsumerCore::check(options); !sound) return done(sound.error());
+  const auto consumer = std::make_shared<detail::StreamConsumerCore>(core, std::move(options));
+  consumer->open([consumer, done = std::move(done)](const Status& opened) mutable {
+    if (!opened) return done(opened.error());
+    const auto close = [consumer](detail::StreamConsumerCore* last) { last->close([consumer](const Status&) {}); };
+    done(ConsumerPtr(consumer.get(), close));
+  });
+}
+
 /// `close()` for an Asio client: drain first, then everything else at once.
 void close_gently(const std::shared_ptr<ClientCore>& core, Done<void> done) {
   core->drain([core, done = std::move(done)](const Status& drained) mutable {
@@ -183,6 +199,13 @@ Result<Reader> Client::reader(std::string topic, ReaderOptions options) {
   return Reader(*std::move(made));
 }
 
+Result<StreamConsumer> Client::stream_consumer(StreamOptions options) {
+  Result<ConsumerPtr> made =
+      core_->block<ConsumerPtr>([&](Done<ConsumerPtr> done) { open_stream_consumer(core_, std::move(options), std::move(done)); });
+  if (!made) return std::move(made).error();
+  return StreamConsumer(*std::move(made));
+}
+
 Admin Client::admin() { return Admin(core_); }
 
 void Client::start_connect(const Core& core, Completion<void> done) {
@@ -203,6 +226,14 @@ void Client::start_reader(const Core& core, std::string topic, ReaderOptions opt
                 if (!made) return answer(std::move(made).error());
                 answer(Reader(*std::move(made)));
               });
+}
+
+void Client::start_stream_consumer(const Core& core, StreamOptions options, Completion<StreamConsumer> done) {
+  open_stream_consumer(core, std::move(options),
+                       [answer = detail::as_done(std::move(done), core->executor())](Result<ConsumerPtr> made) mutable {
+                         if (!made) return answer(std::move(made).error());
+                         answer(StreamConsumer(*std::move(made)));
+                       });
 }
 
 void Client::start_close(const Core& core, Completion<void> done) {

@@ -376,6 +376,7 @@ Status Connection::handle_push(Frame frame) {
   if ((frame.header.flags & native::kFlagError) != 0) {
     return Error{Errc::connection_lost, options_.server + " closes the connection: " + decode_error(frame).to_string()};
   }
+  if (frame.header.type == native::FrameType::group_news) return handle_group_news(frame);
   wire::Deliver deliver;
   if (frame.header.type != native::FrameType::deliver || !native::decode_message(frame.message.view(), deliver)) {
     return Error{Errc::protocol_error, options_.server + ": a pushed frame that is no delivery"};
@@ -388,6 +389,22 @@ Status Connection::handle_push(Frame frame) {
   }
   // What was under way when a subscription was closed still arrives: nobody wants it.
   if (sink != nullptr) sink->on_deliver(deliver, std::move(frame.attachment));
+  return {};
+}
+
+Status Connection::handle_group_news(const Frame& frame) {
+  wire::GroupNews news;
+  if (!native::decode_message(frame.message.view(), news)) {
+    return Error{Errc::protocol_error, options_.server + ": news of a group that cannot be read"};
+  }
+  std::vector<std::weak_ptr<ConnectionListener>> listeners;
+  {
+    const std::lock_guard lock(mutex_);
+    listeners = listeners_;
+  }
+  for (const auto& listener : listeners) {
+    if (const auto alive = listener.lock()) alive->on_group_news(news.group(), news.member());
+  }
   return {};
 }
 

@@ -42,11 +42,16 @@ struct Request {
   Done<Frame> done;     ///< Runs once, with no lock held, on the strand or in shutdown(). Error replies arrive as errors.
 };
 
-/// Told of connections coming and going, on the strand.
+/// Told of new connections and of news that is pushed on them, on the strand.
 class ConnectionListener {
  public:
   virtual ~ConnectionListener() = default;
   virtual void on_connected() = 0;
+  /// The broker has something to tell a member of a group on its next heartbeat.
+  virtual void on_group_news(const std::string& group, const std::string& member) {
+    static_cast<void>(group);
+    static_cast<void>(member);
+  }
 };
 
 /// Receives what the broker pushes for one subscription, on the strand.
@@ -106,6 +111,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Status handle(Frame frame);
   Status handle_reply(Frame frame);
   Status handle_push(Frame frame);
+  Status handle_group_news(const Frame& frame);
   void announce(const Status& attempt);
   void lose(const Error& reason);
   void settle_after_loss();

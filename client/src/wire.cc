@@ -10,6 +10,8 @@ Error decode_error(const Frame& frame) {
   return native::from_wire(reply);
 }
 
+Error error_from_wire(const wire::ErrorReply& reply) { return native::from_wire(reply); }
+
 Status decode_reply(const Frame& frame, google::protobuf::MessageLite& reply) {
   if ((frame.header.flags & native::kFlagError) != 0) return decode_error(frame);
   if (native::decode_message(frame.message.view(), reply)) return {};

@@ -8,11 +8,17 @@
 #include "client/src/connection.h"
 #include "protocol/native/codec/frame.h"
 
+namespace tidemark::wire {
+class ErrorReply;
+}
+
 /// Between protobuf messages and the values of the public headers.
 namespace tidemark::detail {
 
 /// The error in an error reply; protocol_error when it cannot be read.
 Error decode_error(const Frame& frame);
+/// The error of one entry of a reply.
+Error error_from_wire(const wire::ErrorReply& reply);
 /// Fails with the error that an error reply carries, or with protocol_error when the bytes are not that message.
 Status decode_reply(const Frame& frame, google::protobuf::MessageLite& reply);
 

@@ -11,6 +11,7 @@
 #include "tidemark/producer.h"
 #include "tidemark/reader.h"
 #include "tidemark/record.h"
+#include "tidemark/stream_consumer.h"
 
 /// The C++ client of Tidemark.
 ///
@@ -80,14 +81,26 @@ class Client {
         token, std::move(topic), std::move(options));
   }
 
+  /// Joins the group, making it when it is new; partitions are assigned soon after. Errors: invalid_argument (an option out of range, a
+  /// regex that does not parse), conflict (the group has members of another protocol), overloaded, denied.
+  Result<StreamConsumer> stream_consumer(StreamOptions options);
+  template <CompletionToken<StreamConsumer> Token = asio::deferred_t>
+  auto async_stream_consumer(StreamOptions options, Token&& token = Token()) {
+    return asio::async_initiate<Token, void(Result<StreamConsumer>)>(
+        [core = core_](auto handler, StreamOptions how) {
+          start_stream_consumer(core, std::move(how), Completion<StreamConsumer>(std::move(handler)));
+        },
+        token, std::move(options));
+  }
+
   Admin admin();
 
   /// Ends everything made from this client: records and calls without an answer fail with `cancelled` (maybe_done where they had been
   /// sent), waiting readers too. May be called from anywhere, also from a callback, and more than once.
   ///
-  /// With a thread of its own, first waits up to drain_timeout for records under way (not in a callback), and no callback runs after it
-  /// returns. With the caller's executor it does not wait for that executor: records under way are lost unless async_close() came
-  /// first; SendCallbacks have run when it returns, other completions have been posted to their executors.
+  /// With a thread of its own, first waits up to drain_timeout for records under way, and for stream consumers to close (not in a
+  /// callback), and no callback runs after it returns. With the caller's executor it does not wait for that executor: records under way are
+  /// lost unless async_close() came first; SendCallbacks have run when it returns, other completions have been posted to their executors.
   void close();
   /// Waits up to drain_timeout for records under way, then close(). timed_out when some were left.
   template <CompletionToken<void> Token = asio::deferred_t>
@@ -101,6 +114,7 @@ class Client {
   static void start_connect(const Core& core, Completion<void> done);
   static void start_producer(const Core& core, std::string topic, ProducerOptions options, Completion<Producer> done);
   static void start_reader(const Core& core, std::string topic, ReaderOptions options, Completion<Reader> done);
+  static void start_stream_consumer(const Core& core, StreamOptions options, Completion<StreamConsumer> done);
   static void start_close(const Core& core, Completion<void> done);
 
   Core core_;
