@@ -27,28 +27,18 @@ void add_config(Settings& to, const TopicSettings& from) {
   }
 }
 
-/// Sends `message` and answers with `convert(reply)`.
-template <class Reply, class T, class Convert>
-void ask(Connection& connection, FrameType type, const google::protobuf::MessageLite& message, OnLoss on_loss, Done<T> done,
-         Convert convert) {
-  detail::call<Reply>(connection, type, message, on_loss, [done = std::move(done), convert](Result<Reply> reply) mutable {
-    if (!reply) return done(std::move(reply).error());
-    done(convert(*reply));
-  });
-}
-
 void create_topic(Connection& connection, const NewTopic& topic, Done<TopicDescription> done) {
   wire::CreateTopic create;
   create.set_name(topic.name);
   if (topic.partitions) create.set_partitions(*topic.partitions);
   add_config(create, topic.config);
-  ask<wire::TopicInfo>(connection, FrameType::create_topic, create, OnLoss::fail_if_sent, std::move(done), detail::topic_from_wire);
+  detail::ask<wire::TopicInfo>(connection, FrameType::create_topic, create, OnLoss::fail_if_sent, std::move(done), detail::topic_from_wire);
 }
 
 void list_topics(Connection& connection, bool include_internal, Done<std::vector<TopicDescription>> done) {
   wire::ListTopics list;
   list.set_include_internal(include_internal);
-  ask<wire::ListTopicsReply>(connection, FrameType::list_topics, list, OnLoss::repeat, std::move(done), [](const auto& reply) {
+  detail::ask<wire::ListTopicsReply>(connection, FrameType::list_topics, list, OnLoss::repeat, std::move(done), [](const auto& reply) {
     std::vector<TopicDescription> topics;
     for (const wire::TopicInfo& info : reply.topics()) topics.push_back(detail::topic_from_wire(info));
     return topics;
@@ -60,14 +50,14 @@ void alter_topic(Connection& connection, std::string name, const TopicChange& ch
   alter.set_name(std::move(name));
   if (change.partitions) alter.set_partitions(*change.partitions);
   add_config(alter, change.config);
-  ask<wire::TopicInfo>(connection, FrameType::alter_topic, alter, OnLoss::fail_if_sent, std::move(done), detail::topic_from_wire);
+  detail::ask<wire::TopicInfo>(connection, FrameType::alter_topic, alter, OnLoss::fail_if_sent, std::move(done), detail::topic_from_wire);
 }
 
 void delete_topic(Connection& connection, std::string name, Done<void> done) {
   wire::DeleteTopic remove;
   remove.set_name(std::move(name));
-  ask<wire::DeleteTopicReply>(connection, FrameType::delete_topic, remove, OnLoss::fail_if_sent, std::move(done),
-                              [](const auto&) { return Status(); });
+  detail::ask<wire::DeleteTopicReply>(connection, FrameType::delete_topic, remove, OnLoss::fail_if_sent, std::move(done),
+                                      [](const auto&) { return Status(); });
 }
 
 void trim(Connection& connection, std::string topic, std::int32_t partition, Offset before, Done<Offset> done) {
@@ -76,8 +66,8 @@ void trim(Connection& connection, std::string topic, std::int32_t partition, Off
   request.set_partition(partition);
   request.set_before(before.value);
   // Trimming twice to the same place is trimming once.
-  ask<wire::TrimTopicReply>(connection, FrameType::trim_topic, request, OnLoss::repeat, std::move(done),
-                            [](const auto& reply) { return Offset{reply.log_start()}; });
+  detail::ask<wire::TrimTopicReply>(connection, FrameType::trim_topic, request, OnLoss::repeat, std::move(done),
+                                    [](const auto& reply) { return Offset{reply.log_start()}; });
 }
 
 void find_offset(const std::shared_ptr<Connection>& connection, std::string topic, std::int32_t partition, const Position& position,
@@ -137,11 +127,13 @@ void fetch(Connection& connection, std::string topic, std::int32_t partition, Of
 }
 
 void status(Connection& connection, Done<BrokerStatus> done) {
-  ask<wire::StatusReply>(connection, FrameType::status, wire::StatusRequest(), OnLoss::repeat, std::move(done), detail::status_from_wire);
+  detail::ask<wire::StatusReply>(connection, FrameType::status, wire::StatusRequest(), OnLoss::repeat, std::move(done),
+                                 detail::status_from_wire);
 }
 
 void doctor(Connection& connection, Done<std::vector<DoctorCheck>> done) {
-  ask<wire::DoctorReply>(connection, FrameType::doctor, wire::DoctorRequest(), OnLoss::repeat, std::move(done), detail::checks_from_wire);
+  detail::ask<wire::DoctorReply>(connection, FrameType::doctor, wire::DoctorRequest(), OnLoss::repeat, std::move(done),
+                                 detail::checks_from_wire);
 }
 
 }  // namespace

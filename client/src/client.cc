@@ -208,6 +208,8 @@ Result<StreamConsumer> Client::stream_consumer(StreamOptions options) {
 
 Admin Client::admin() { return Admin(core_); }
 
+GroupAdmin Client::groups() { return GroupAdmin(core_); }
+
 void Client::start_connect(const Core& core, Completion<void> done) {
   core->connection()->connect(detail::as_done(std::move(done), core->executor()));
 }

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "client/src/group_values.h"
 #include "client/src/wire.h"
 #include "protocol/native/wire.pb.h"
 #include "storage/base/uuid.h"
@@ -33,53 +34,6 @@ std::uint32_t to_wire_ms(milliseconds duration) {
 bool is_loss(Errc code) { return code == Errc::unknown_member || code == Errc::stale_member_epoch || code == Errc::unknown_group; }
 
 }  // namespace
-
-Status start_to_wire(const Position& position, wire::StartAt& start) {
-  const auto now = std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
-  switch (position.kind) {
-    case Position::Kind::earliest:
-      start.set_kind(wire::StartAt::EARLIEST);
-      return {};
-    case Position::Kind::latest:
-      start.set_kind(wire::StartAt::LATEST);
-      return {};
-    case Position::Kind::offset:
-      start.set_kind(wire::StartAt::OFFSET);
-      start.set_value(position.count);
-      return {};
-    case Position::Kind::time:
-      start.set_kind(wire::StartAt::TIME);
-      start.set_value(position.time.time_since_epoch().count());
-      return {};
-    case Position::Kind::ago:
-      start.set_kind(wire::StartAt::TIME);
-      start.set_value((now - position.duration).time_since_epoch().count());
-      return {};
-    case Position::Kind::committed:
-    case Position::Kind::after_start:
-    case Position::Kind::before_end:
-      break;
-  }
-  return Error{Errc::invalid_argument,
-               "a group starts at earliest, latest, an offset, a time or so long ago, not at " + tidemark::to_string(position)};
-}
-
-void partitions_to_wire(const TopicPartitions& sorted, google::protobuf::RepeatedPtrField<wire::TopicPartitions>& out) {
-  for (const TopicPartition& where : sorted) {
-    if (out.empty() || out.Get(out.size() - 1).topic() != where.topic) out.Add()->set_topic(where.topic);
-    out.Mutable(out.size() - 1)->add_partitions(where.partition);
-  }
-}
-
-TopicPartitions partitions_from_wire(const google::protobuf::RepeatedPtrField<wire::TopicPartitions>& in) {
-  TopicPartitions all;
-  for (const wire::TopicPartitions& topic : in) {
-    for (const std::int32_t partition : topic.partitions()) all.push_back({topic.topic(), partition});
-  }
-  std::ranges::sort(all);
-  all.erase(std::ranges::unique(all).begin(), all.end());
-  return all;
-}
 
 GroupMember::GroupMember(std::shared_ptr<Connection> connection, const StreamOptions& options, std::weak_ptr<MemberEvents> events)
     : connection_(std::move(connection)), options_(options), events_(std::move(events)), id_(random_id()), timer_(connection_->strand()) {}

@@ -12,13 +12,6 @@
 
 namespace tidemark::wire {
 class GroupHeartbeatReply;
-class StartAt;
-class TopicPartitions;
-}  // namespace tidemark::wire
-
-namespace google::protobuf {
-template <class T>
-class RepeatedPtrField;
 }
 
 namespace tidemark::detail {
@@ -81,10 +74,5 @@ class GroupMember final : public ConnectionListener, public std::enable_shared_f
   bool again_ = false;      ///< Another one, as soon as that is answered.
   bool tell_held_ = true;   ///< The broker may not know `held_`, or not know that it told the assignment.
 };
-
-/// As the broker takes it. after_start, before_end and committed are invalid_argument: a group starts at the same place everywhere.
-Status start_to_wire(const Position& position, wire::StartAt& start);
-void partitions_to_wire(const TopicPartitions& sorted, google::protobuf::RepeatedPtrField<wire::TopicPartitions>& out);
-TopicPartitions partitions_from_wire(const google::protobuf::RepeatedPtrField<wire::TopicPartitions>& in);
 
 }  // namespace tidemark::detail

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "client/src/group_values.h"
 #include "client/src/lookup.h"
 #include "client/src/wire.h"
 #include "protocol/native/wire.pb.h"

@@ -40,4 +40,14 @@ void call(Connection& connection, native::FrameType type, const google::protobuf
   connection.send(std::move(request));
 }
 
+/// The same, with `convert(reply)`.
+template <class Reply, class T, class Convert>
+void ask(Connection& connection, native::FrameType type, const google::protobuf::MessageLite& message, OnLoss on_loss, Done<T> done,
+         Convert convert) {
+  call<Reply>(connection, type, message, on_loss, [done = std::move(done), convert](Result<Reply> reply) mutable {
+    if (!reply) return done(std::move(reply).error());
+    done(convert(*reply));
+  });
+}
+
 }  // namespace tidemark::detail

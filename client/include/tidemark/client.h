@@ -7,6 +7,7 @@
 #include "storage/base/result.h"
 #include "tidemark/admin.h"
 #include "tidemark/completion.h"
+#include "tidemark/group_admin.h"
 #include "tidemark/position.h"
 #include "tidemark/producer.h"
 #include "tidemark/reader.h"
@@ -94,6 +95,7 @@ class Client {
   }
 
   Admin admin();
+  GroupAdmin groups();
 
   /// Ends everything made from this client: records and calls without an answer fail with `cancelled` (maybe_done where they had been
   /// sent), waiting readers too. May be called from anywhere, also from a callback, and more than once.
