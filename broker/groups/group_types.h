@@ -118,6 +118,7 @@ struct CommitRequest {
   std::string member;      ///< Empty: a consumer that assigns itself; allowed while the group has no members.
   std::int32_t epoch = 0;  ///< Member epoch or generation.
   std::optional<std::string> instance;
+  bool beyond_end = false;  ///< Offsets beyond the end are taken, as Kafka does.
   struct Entry {
     NamedPartition where;
     Offset offset;

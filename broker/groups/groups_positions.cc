@@ -102,7 +102,7 @@ void GroupsImpl::finish_commit(PendingCommit pending, const std::vector<Result<P
     Status& status = pending.reply[pending.asked[i]];
     if (!places[i]) {
       status = places[i].error();
-    } else if (entry.offset > places[i]->end) {
+    } else if (entry.offset > places[i]->end && !request.beyond_end) {
       status = Error{Errc::offset_out_of_range, name_of(entry.where) + " ends at " + std::to_string(places[i]->end.value) +
                                                     ": cannot commit " + std::to_string(entry.offset.value)};
     } else if (assigned_here) {
