@@ -4,7 +4,9 @@
 #include <mutex>
 
 #include "broker/broker_impl.h"
+#include "broker/epoch_search.h"
 #include "broker/groups/groups_impl.h"
+#include "broker/many_reads.h"
 #include "storage/base/log.h"
 
 namespace tidemark::broker {
@@ -310,6 +312,22 @@ void Broker::append(const RequestContext&, TopicPartition where, Slice batch, Do
 void Broker::read(const RequestContext&, TopicPartition where, ReadRequest request, Done<ReadReply> done) {
   impl_->on_partition<ReadReply>(where, std::move(done),
                                  [request](Partition& partition, Done<ReadReply> answer) { partition.read(request, std::move(answer)); });
+}
+
+std::shared_ptr<PendingReads> Broker::read_many(const RequestContext&, ManyReads reads,
+                                                UniqueFunction<void(std::vector<Result<ReadReply>>)> done) {
+  return ManyReadsCall::begin(*impl_, std::move(reads), std::move(done));
+}
+
+std::int32_t Broker::leader_epoch(const Uuid& topic, std::int32_t partition) const {
+  const auto found = impl_->leader_epochs.find({topic, partition});
+  return found == impl_->leader_epochs.end() ? 0 : found->second;
+}
+
+void Broker::end_of_epoch(const RequestContext&, TopicPartition where, std::int32_t epoch, Done<EpochEnd> done) {
+  impl_->on_partition<EpochEnd>(where, std::move(done), [epoch](Partition& partition, Done<EpochEnd> answer) {
+    find_epoch_end(partition.shared_from_this(), epoch, std::move(answer));
+  });
 }
 
 void Broker::find_offset(const RequestContext&, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done) {

@@ -72,7 +72,7 @@ struct Appended {
 
 struct ReadRequest {
   Offset from;
-  std::size_t bytes_max = 1024 * 1024;    ///< At least one batch comes, even if larger.
+  std::size_t bytes_max = 1024 * 1024;    ///< At least one batch comes, even if larger; with 0 none, and no wait.
   std::size_t bytes_min = 1;              ///< Wait until this much is there...
   std::chrono::milliseconds wait_max{0};  ///< ...or this long. 0: answer at once.
 };
@@ -86,12 +86,45 @@ struct ReadReply {
   Offset last_stable;
 };
 
-enum class OffsetQuery { earliest, latest, timestamp };
+/// A read of several partitions at once, in the order of their importance.
+struct ManyReads {
+  struct Read {
+    TopicPartition where;
+    Offset from;
+    std::size_t bytes_max = 1024 * 1024;
+  };
+  std::vector<Read> reads;
+  /// Of all together, as each read's own bound holds for it. One batch may exceed both: the first of the first read that has any.
+  std::size_t bytes_max = 8 * 1024 * 1024;
+  std::size_t bytes_min = 1;              ///< Wait until this much is there in all partitions together...
+  std::chrono::milliseconds wait_max{0};  ///< ...or this long, or until one of the reads has an error.
+};
+
+/// A read under way.
+class PendingReads {
+ public:
+  virtual ~PendingReads() = default;
+  /// Ends the wait: the answer comes soon, with what is there. No effect once it has come. On the shard that asked.
+  virtual void cancel() = 0;
+};
+
+enum class OffsetQuery {
+  earliest,
+  latest,
+  timestamp,      ///< The first record with that time or a later one.
+  max_timestamp,  ///< The first record with the largest time.
+};
 
 struct OffsetAt {
   Offset offset;  ///< The end for a time later than every record: found is false then.
   std::int64_t timestamp_ms = -1;
   bool found = true;
+};
+
+/// Where a leader epoch ends: the offset the next one begins at, or the high watermark.
+struct EpochEnd {
+  std::int32_t epoch = -1;           ///< The largest epoch in the log that is not above the one asked for; -1 if that one is unknown.
+  std::optional<Offset> end_offset;  ///< nullopt with epoch -1.
 };
 
 struct ProducerIdentity {
@@ -177,7 +210,14 @@ class Broker {
   void append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done);
   /// Errors: offset_out_of_range (below the log start or above the high watermark; the detail says the range), quarantined, io_error.
   void read(const RequestContext& context, TopicPartition where, ReadRequest request, Done<ReadReply> done);
+  /// Answers in the order of the reads; each has its own errors, as read(). A read that the others leave no room for answers without
+  /// batches. Nothing stays behind in the partitions once it has answered.
+  std::shared_ptr<PendingReads> read_many(const RequestContext& context, ManyReads reads,
+                                          UniqueFunction<void(std::vector<Result<ReadReply>>)> done);
   void find_offset(const RequestContext& context, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  /// The epoch of the partition's records from now on; does not change while the broker runs. 0 for partitions that do not exist.
+  std::int32_t leader_epoch(const Uuid& topic, std::int32_t partition) const;
+  void end_of_epoch(const RequestContext& context, TopicPartition where, std::int32_t epoch, Done<EpochEnd> done);
   /// A producer id never given out before, on this data directory.
   void init_producer(const RequestContext& context, Done<ProducerIdentity> done);
 
@@ -207,6 +247,7 @@ class Broker {
 
  private:
   friend struct GroupsImpl;
+  friend class ManyReadsCall;
   struct Impl;
   explicit Broker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -104,6 +104,8 @@ struct Broker::Impl {
   PartitionAccess access{shards};
   ProducerHolds holds;
   JobManager jobs;  ///< Metadata shard only, after open().
+  /// Of partitions whose epoch is not 0. Written by recover(), before any shard looks.
+  std::unordered_map<PartitionKey, std::int32_t> leader_epochs;
   std::atomic<bool> stopping = false;
 
   std::shared_ptr<GroupsImpl> groups_impl;

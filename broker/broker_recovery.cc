@@ -141,6 +141,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
     if (state.reserved_end > opened->end_offset()) opened->skip_to(state.reserved_end);
     restate.push_back(opened);
   }
+  if (opened->leader_epoch() > 0) leader_epochs.emplace(key, opened->leader_epoch());
   home.partitions.emplace(key, std::move(opened));
   return {};
 }

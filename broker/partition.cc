@@ -5,6 +5,7 @@
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 #include "storage/batch/filler_batch.h"
+#include "storage/batch/repack.h"
 
 namespace tidemark::broker {
 namespace {
@@ -81,10 +82,17 @@ void Partition::append(Slice batch, Done<Appended> done) {
     error.detail = name() + ": " + error.detail;
     return done(std::move(error));
   }
+  if (config().compression && *config().compression != header->codec()) {
+    Result<Slice> packed = repack_batch(batch.view(), *config().compression);
+    if (!packed) return done(std::move(packed).error());
+    batch = *std::move(packed);
+    header = BatchHeader::parse(batch.view());
+    CHECK(header.has_value());  // Written by us.
+    if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
+  }
   if (!services_.staging.try_take(batch.size())) {
     return done(Error{Errc::overloaded, format_size(services_.staging.used()) + " of records wait for the disk; try again shortly"});
   }
-  if (config().log_append_time) set_log_append_time(batch.writable(), services_.runtime.clock().now());
   pending_.push_back({std::move(batch), *header, std::move(done)});
   advance();
 }
@@ -138,6 +146,12 @@ bool Partition::stage(PendingAppend& append) {
   if (weak()) {
     if (log_->end_offset() + count + kReservedOffsets / 2 > reserved_end_) request_reservation();
     if (log_->end_offset() + count > reserved_end_) return false;
+  }
+  if (config().log_append_time) {
+    set_log_append_time(append.batch.writable(), now);
+    const Result<BatchHeader> stamped = BatchHeader::parse(append.batch.view());
+    CHECK(stamped.has_value());
+    header = *stamped;
   }
   const Offset base = log_->stage(append.batch, header, now);
   header.base_offset = base;
@@ -292,7 +306,24 @@ Status Partition::check_range(Offset from) const {
 
 ReadReply Partition::reply_at(Offset next) const { return {{}, next, log_->log_start(), high_watermark(), high_watermark()}; }
 
+Result<std::size_t> Partition::available(Offset from, std::size_t enough) const {
+  if (closed_) return *closed_;
+  if (const Status in_range = check_range(from); !in_range) return in_range.error();
+  const Offset limit = high_watermark();
+  if (from == limit) return std::size_t{0};
+  return tail_.bytes_between(from, limit, enough).value_or(enough);
+}
+
+void Partition::watch(Offset from, Offset seen, std::shared_ptr<ReadWatcher> watcher) {
+  if (closed_ || from < log_->log_start() || seen < high_watermark()) watcher->moved();
+  if (!closed_) watchers_.insert(std::move(watcher));
+}
+
 void Partition::read(ReadRequest request, Done<ReadReply> done) {
+  if (request.bytes_max == 0 && !closed_) {
+    if (Status in_range = check_range(request.from); !in_range) return done(std::move(in_range).error());
+    return done(reply_at(request.from));
+  }
   request.bytes_max = std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax);
   request.bytes_min = std::min(request.bytes_min, request.bytes_max);
   serve(request, std::move(done), request.wait_max.count() > 0);
@@ -332,6 +363,8 @@ void Partition::park(ReadRequest request, Done<ReadReply> done) {
 
 /// Serves those who have enough to read now; the others keep their place and their deadline.
 void Partition::wake_readers() {
+  for (const std::shared_ptr<ReadWatcher>& watcher : watchers_) watcher->moved();
+  if (closed_) watchers_.clear();
   std::list<ParkedReader> ready;
   const Offset limit = high_watermark();
   for (auto reader = parked_.begin(); reader != parked_.end();) {
@@ -399,6 +432,15 @@ void Partition::find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<O
   const Offset end = high_watermark();
   if (query == OffsetQuery::earliest) return done(OffsetAt{log_->log_start(), -1, true});
   if (query == OffsetQuery::latest || log_->log_start() == end) return done(OffsetAt{end, -1, query == OffsetQuery::latest});
+  if (query == OffsetQuery::max_timestamp) {
+    if (!log_->times_known()) {
+      return look_up_times([self = shared_from_this(), done = std::move(done)](Status looked) mutable {
+        if (!looked) return done(std::move(looked).error());
+        self->find_offset(OffsetQuery::max_timestamp, 0, std::move(done));
+      });
+    }
+    timestamp_ms = log_->max_timestamp_ms();
+  }
   started();
   storage::TimestampPlan plan = log_->plan_timestamp(timestamp_ms, end);
   services_.runtime.disk_pool().post([self = shared_from_this(), end, plan = std::move(plan), done = std::move(done)]() mutable {
@@ -460,7 +502,11 @@ void Partition::enforce_retention() {
   const Timestamp now = services_.runtime.clock().now();
   producers_.expire(now);
   if (!config().retention && !config().retention_bytes) return;
-  if (!log_->times_known()) return look_up_times();
+  if (!log_->times_known()) {  // The next round of retention knows them.
+    return look_up_times([name = name()](Status read) {
+      if (!read) log_warn(name + ": " + read.error().to_string());
+    });
+  }
   const Offset start = log_->retention_start(now, config().retention, config().retention_bytes);
   if (start <= log_->log_start()) return;
   if (start == log_->flushed_offset()) log_->roll();  // The active segment is past its time, too: end it, so that its file can go.
@@ -472,12 +518,15 @@ void Partition::enforce_retention() {
   });
 }
 
-/// Append times of segments from before the last start are on the disk; the next round of retention knows them.
-void Partition::look_up_times() {
+/// Times of segments from before the last start are on the disk; afterwards they are known.
+void Partition::look_up_times(UniqueFunction<void(Status)> done) {
   started();
-  services_.runtime.disk_pool().post([self = shared_from_this(), plan = log_->plan_times()]() mutable {
-    if (const Status read = plan.execute(self->services_.files); !read) log_warn(self->name() + ": " + read.error().to_string());
-    self->services_.shard.post([self] { self->finished(); });
+  services_.runtime.disk_pool().post([self = shared_from_this(), plan = log_->plan_times(), done = std::move(done)]() mutable {
+    Status read = plan.execute(self->services_.files);
+    self->services_.shard.post([self, read = std::move(read), done = std::move(done)]() mutable {
+      done(std::move(read));
+      self->finished();
+    });
   });
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "broker/broker.h"
@@ -50,6 +51,13 @@ struct PlaceReport {
   bool quarantined = false;       ///< `at` lies in damage.
 };
 
+/// Waits for a partition to have more to read.
+class ReadWatcher {
+ public:
+  virtual ~ReadWatcher() = default;
+  virtual void moved() = 0;  ///< On the partition's shard. Must not call the partition.
+};
+
 /// What a partition works with; all of it outlives the partition.
 struct PartitionServices {
   Runtime& runtime;
@@ -76,10 +84,19 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   const PartitionKey& key() const { return key_; }
   Offset end_offset() const { return log_->end_offset(); }
+  Offset log_start() const { return log_->log_start(); }
+  Offset high_watermark() const { return log_->flushed_offset(); }
+  std::int32_t leader_epoch() const { return log_->leader_epoch(); }
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
   void append(Slice batch, Done<Appended> done);
   void read(ReadRequest request, Done<ReadReply> done);
+  /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
+  Result<std::size_t> available(Offset from, std::size_t enough) const;
+  /// Calls watcher.moved() whenever the high watermark or the log start moves, and when the partition closes, until it is taken back; at
+  /// once if the watermark is not where the caller has `seen` it, or `from` cannot be read any more.
+  void watch(Offset from, Offset seen, std::shared_ptr<ReadWatcher> watcher);
+  void unwatch(const std::shared_ptr<ReadWatcher>& watcher) { watchers_.erase(watcher); }
   void find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
   /// The bounds, and where `at` lies. Reads the index when it is not in memory.
   void look(const PlaceQuery& query, Done<PlaceReport> done);
@@ -122,7 +139,6 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   const TopicConfig& config() const { return topic_->effective; }
   bool weak() const { return config().durability != Durability::fsync; }
-  Offset high_watermark() const { return log_->flushed_offset(); }
   std::string name() const;
   std::optional<Error> append_refusal(std::size_t bytes) const;
   void advance();
@@ -145,7 +161,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void count_out(const ReadReply& reply);
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
   void remove_files();
-  void look_up_times();
+  void look_up_times(UniqueFunction<void(Status)> done);
   void look_at_places(std::optional<Offset> at, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
   void started() { ++under_way_; }
   void finished();
@@ -162,6 +178,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::vector<FlushWaiter> duplicate_waiters_;  ///< Retries of batches that are still staged.
   std::list<ParkedReader> parked_;
   std::uint64_t next_reader_id_ = 0;
+  std::unordered_set<std::shared_ptr<ReadWatcher>> watchers_;
 
   bool space_under_way_ = false;
   bool reservation_under_way_ = false;

@@ -13,6 +13,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
 #include "storage/base/uuid.h"
+#include "storage/batch/record_batch.h"
 
 namespace tidemark::broker {
 
@@ -36,6 +37,7 @@ struct TopicConfig {
   std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);
   std::uint32_t message_bytes_max = 1048588;  ///< Of a stored batch, header included.
   bool log_append_time = false;
+  std::optional<Codec> compression;  ///< nullopt: as the producer chose.
 };
 
 /// One configuration key as users see it.

@@ -214,6 +214,7 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "segment.bytes") typed.segment_bytes = static_cast<std::uint64_t>(number(value));
     if (name == "segment.ms") typed.segment_age = std::chrono::milliseconds(number(value));
     if (name == "max.message.bytes") typed.message_bytes_max = static_cast<std::uint32_t>(number(value));
+    if (name == "compression.type") typed.compression = value == "uncompressed" ? Codec::none : parse_codec(value);
     if (name == "message.timestamp.type") typed.log_append_time = value == "LogAppendTime";
     if (name == "retention.ms") {
       typed.retention.reset();

@@ -258,6 +258,17 @@ TimestampPlan Log::plan_timestamp(std::int64_t time_ms, Offset limit) const {
   return plan;
 }
 
+std::int64_t Log::max_timestamp_ms() const {
+  std::int64_t largest = -1;
+  for (const std::shared_ptr<Segment>& segment : segments_) {
+    if (segment->frozen())
+      largest = std::max(largest, segment->max_timestamp_ms.load());
+    else if (!segment->index.entries.empty())  // What is staged has no entry yet.
+      largest = std::max(largest, segment->index.entries.back().max_timestamp_ms);
+  }
+  return largest;
+}
+
 void Log::add_damage(const std::vector<Damage>& found) {
   merge_damage(damage_, found);
   if (segments_.empty() || segments_.back()->ended || append_error_) return;

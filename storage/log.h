@@ -275,6 +275,9 @@ class Log {
   /// Pre: log_start <= from < limit <= flushed_offset.
   ReadPlan plan_read(Offset from, Offset limit, std::size_t bytes_max) const;
   TimestampPlan plan_timestamp(std::int64_t time_ms, Offset limit) const;
+  /// The largest record time below flushed_offset(), that of trimmed records in the first segment included; -1 without any.
+  /// Pre: times_known().
+  std::int64_t max_timestamp_ms() const;
   /// Remembers damage that a read found.
   void add_damage(const std::vector<Damage>& found);
   /// The damaged range that contains `offset`, if known.

@@ -91,12 +91,25 @@ void read_listeners(Reader& reader, Config& config) {
                   "say --insecure-listen");
     }
   }
+}
+
+void read_kafka(Reader& reader, Config& config) {
+  config.auto_create_topics = reader.boolean("auto.create.topics");
+  config.kafka_accept_replication = reader.text("kafka.accept.replication") == "any";
+  if (!config.kafka_accept_replication && !reader.text("kafka.accept.replication").empty()) {
+    reader.fail("kafka.accept.replication", "must be any, or empty");
+  }
   if (const std::string& advertised = reader.text("kafka.advertised"); !advertised.empty()) {
     const std::size_t colon = advertised.rfind(':');
-    std::uint16_t port = 0;
+    std::uint16_t& port = config.kafka_advertised_port;
+    config.kafka_advertised_host = advertised.substr(0, colon == std::string::npos ? 0 : colon);
+    // An IPv6 address is told without its brackets.
+    if (config.kafka_advertised_host.starts_with('[') && config.kafka_advertised_host.ends_with(']'))
+      config.kafka_advertised_host = config.kafka_advertised_host.substr(1, config.kafka_advertised_host.size() - 2);
     const char* const end = advertised.data() + advertised.size();
     const bool good = colon != std::string::npos && colon > 0 && colon + 1 < advertised.size() &&
-                      std::from_chars(advertised.data() + colon + 1, end, port).ptr == end && port > 0;
+                      std::from_chars(advertised.data() + colon + 1, end, port).ptr == end && port > 0 &&
+                      !config.kafka_advertised_host.empty();
     if (!good) reader.fail("kafka.advertised", "must be HOST:PORT");
   }
 }
@@ -140,12 +153,12 @@ Result<Config> make_config(const Settings& settings, const Machine& machine) {
   Config config;
   Reader reader(settings);
   read_listeners(reader, config);
+  read_kafka(reader, config);
   read_broker(reader, machine, config);
   read_topic_defaults(reader, settings, config);
   config.shards = reader.text("shards") == "auto" ? std::clamp<std::size_t>(machine.processors, 1, 8) : reader.integer("shards", 1, 64);
   if (!parse_log_level(reader.text("log.level"), config.log_level)) reader.fail("log.level", "must be one of debug info warn error");
   // Settings of the protocols that read them for themselves: a wrong value is refused here and now all the same.
-  for (const std::string_view key : {"kafka.accept.replication", "auto.create.topics"}) static_cast<void>(reader.boolean(key));
   static_cast<void>(reader.one_of("redis.lag", {"exact", "redis"}));
   static_cast<void>(reader.one_of("redis.compat", {"7.2", "7.0"}));
   if (reader.error()) return *reader.error();

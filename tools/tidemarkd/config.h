@@ -16,6 +16,10 @@ namespace tidemark::tools {
 struct Config {
   ListenAddress native, kafka, redis, http;
   bool insecure_listen = false;
+  std::string kafka_advertised_host;  ///< Empty: the address that a client has connected to.
+  std::uint16_t kafka_advertised_port = 0;
+  bool kafka_accept_replication = false;
+  bool auto_create_topics = true;
   std::size_t shards = 1;
   LogLevel log_level = LogLevel::info;
   broker::BrokerOptions broker;

@@ -68,8 +68,8 @@ ServerProcess::~ServerProcess() {
 }
 
 Status ServerProcess::start() {
-  if (!config_.native.enabled && !config_.http.enabled) {
-    return Error{Errc::invalid_config, "native.listen and http.listen are both off: there is nothing to serve"};
+  if (!config_.native.enabled && !config_.kafka.enabled && !config_.http.enabled) {
+    return Error{Errc::invalid_config, "native.listen, kafka.listen and http.listen are all off: there is nothing to serve"};
   }
   if (const Status started = start_http(); !started) return started.error();
 
@@ -79,6 +79,7 @@ Status ServerProcess::start() {
   broker_ = *std::move(opened);
 
   if (const Status started = start_native(); !started) return started.error();
+  if (const Status started = start_kafka(); !started) return started.error();
   if (pages_) pages_->attach(*broker_, *runtime_);
   return {};
 }
@@ -120,10 +121,29 @@ Status ServerProcess::start_native() {
   return {};
 }
 
+Status ServerProcess::start_kafka() {
+  if (!config_.kafka.enabled) return {};
+  kafka::ServerOptions options;
+  options.endpoints = endpoints(config_.kafka);
+  options.facts.version = TIDEMARK_VERSION;
+  options.facts.advertised_host = config_.kafka_advertised_host;
+  options.facts.advertised_port = config_.kafka_advertised_port;
+  options.facts.accept_replication = config_.kafka_accept_replication;
+  options.facts.auto_create_topics = config_.auto_create_topics;
+  kafka_ = std::make_unique<kafka::Server>(*broker_, *runtime_, std::move(options));
+  if (const Status started = kafka_->start(); !started) return with_advice(started.error(), "--kafka");
+  kafka_running_ = kafka_.get();
+  kafka_port_ = kafka_->port();
+  return {};
+}
+
 std::map<std::string, std::uint64_t> ServerProcess::connections() const {
   const native::Server* const native = native_running_;
+  const kafka::Server* const kafka = kafka_running_;
   const http::HttpServer* const http = http_running_;
-  return {{"native", native == nullptr ? 0 : native->connections()}, {"http", http == nullptr ? 0 : http->connections()}};
+  return {{"native", native == nullptr ? 0 : native->connections()},
+          {"kafka", kafka == nullptr ? 0 : kafka->connections()},
+          {"http", http == nullptr ? 0 : http->connections()}};
 }
 
 std::vector<DoctorCheck> ServerProcess::doctor() const {
@@ -154,6 +174,7 @@ std::string ServerProcess::addresses() const {
     if (port) text += (text.empty() ? "" : ", ") + std::string(listener) + " " + shown(address, *port);
   };
   add("native", config_.native, native_port_);
+  add("kafka", config_.kafka, kafka_port_);
   add("http", config_.http, http_port_);
   return text;
 }
@@ -169,8 +190,9 @@ std::string ServerProcess::banner() const {
                      flush_text + ") · " + durability_text(config_.broker.topic_defaults) + "\n";
   if (disk && disk->volatile_storage) text += "  NOTE: " + disk->file_system + " is in memory; nothing survives a restart of the machine\n";
   if (native_port_) text += "  native " + shown(config_.native, *native_port_) + "\n";
+  if (kafka_port_) text += "  kafka  " + shown(config_.kafka, *kafka_port_) + "\n";
   if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (/metrics /healthz /readyz)\n";
-  if (config_.kafka.enabled || config_.redis.enabled) text += "  kafka, redis: not in this version, not opened\n";
+  if (config_.redis.enabled) text += "  redis: not in this version, not opened\n";
   if (native_port_) {
     const std::string server = *native_port_ == 7410 ? "" : "-s " + shown(config_.native, *native_port_) + " ";
     text += "  try:   tidemark " + server + "topic create greetings && echo hello | tidemark " + server + "produce greetings\n";
@@ -181,7 +203,8 @@ std::string ServerProcess::banner() const {
 Status ServerProcess::announce(const std::string& ports_file) {
   std::fputs(banner().c_str(), stderr);
   if (ports_file.empty()) return {};
-  if (const Status written = write_ports_file(files_, ports_file, {.native = native_port_, .http = http_port_}); !written) {
+  if (const Status written = write_ports_file(files_, ports_file, {.native = native_port_, .kafka = kafka_port_, .http = http_port_});
+      !written) {
     return Error{written.error().code, "--ports-file: " + written.error().detail};
   }
   ports_file_ = ports_file;
@@ -196,6 +219,7 @@ Status ServerProcess::stop() {
   }
   if (pages_) pages_->detach("stopping");
   if (native_) native_->stop();  // The engine still answers what has been asked.
+  if (kafka_) kafka_->stop();
   if (broker_) {
     std::promise<Status> stopped;
     broker_->stop([&stopped](Status status) { stopped.set_value(std::move(status)); });
@@ -205,7 +229,9 @@ Status ServerProcess::stop() {
   if (http_) http_->stop();
   if (runtime_) runtime_->stop();
   native_running_ = nullptr;
+  kafka_running_ = nullptr;
   native_.reset();
+  kafka_.reset();
   http_.reset();
   broker_.reset();
   runtime_.reset();

@@ -10,6 +10,7 @@
 #include "broker/thread_runtime.h"
 #include "protocol/http/broker_pages.h"
 #include "protocol/http/http_server.h"
+#include "protocol/kafka/adapter/server.h"
 #include "protocol/native/adapter/server.h"
 #include "storage/posix_file_system.h"
 #include "tools/tidemarkd/config.h"
@@ -18,7 +19,7 @@
 namespace tidemark::tools {
 
 /// The parts of a running broker, started and stopped in order: HTTP first, so that a long recovery can be watched, then the engine, then
-/// the native listener. Calls from one thread; they block.
+/// the listeners. Calls from one thread; they block.
 class ServerProcess {
  public:
   ServerProcess(Config config, Machine machine);
@@ -36,6 +37,7 @@ class ServerProcess {
  private:
   Status start_http();
   Status start_native();
+  Status start_kafka();
   std::map<std::string, std::uint64_t> connections() const;
   std::vector<DoctorCheck> doctor() const;
   /// "native 127.0.0.1:7410, http 127.0.0.1:7480"
@@ -50,10 +52,12 @@ class ServerProcess {
   std::shared_ptr<http::BrokerPages> pages_;
   std::unique_ptr<http::HttpServer> http_;
   std::unique_ptr<native::Server> native_;
-  std::optional<std::uint16_t> http_port_, native_port_;
+  std::unique_ptr<kafka::Server> kafka_;
+  std::optional<std::uint16_t> http_port_, native_port_, kafka_port_;
   // The listeners as their own callbacks see them: set while they run.
   std::atomic<const http::HttpServer*> http_running_ = nullptr;
   std::atomic<const native::Server*> native_running_ = nullptr;
+  std::atomic<const kafka::Server*> kafka_running_ = nullptr;
   std::string ports_file_;
 };
 

@@ -27,7 +27,7 @@ std::vector<SettingKey> make_keys() {
       {"native.listen", "localhost:7410", "address of the native protocol; localhost = 127.0.0.1 and ::1, port 0 = a free one, off = none"},
       {"kafka.listen", "localhost:9092", "address of the Kafka protocol"},
       {"kafka.advertised", "", "HOST:PORT told to Kafka clients; empty = the address they have connected to"},
-      {"kafka.accept.replication", "false", "accept a replication factor above 1 when a topic is created; one copy is kept all the same"},
+      {"kafka.accept.replication", "", "any = take a replication factor above 1 when a topic is created, and keep one copy all the same"},
       {"redis.listen", "localhost:6380", "address of the Redis protocol"},
       {"redis.lag", "exact", "lag in XINFO: exact, or redis = nil where Redis does not know it"},
       {"redis.compat", "7.2", "Redis version to behave like: 7.2 or 7.0"},

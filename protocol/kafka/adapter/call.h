@@ -53,6 +53,8 @@ class Call {
   /// The connection cannot go on; replies to earlier requests are still sent.
   void close(const Error& why) const { session_->fill(slot_, why); }
 
+  /// Size of the whole request, before charge() adds to it.
+  std::size_t request_bytes() const { return slot_->cost; }
   /// Counts what the answer may bring into memory against the connection's bound.
   void charge(std::size_t bytes) const { session_->charge(slot_, bytes); }
   /// For calls that wait (Fetch, JoinGroup, SyncGroup): `end_wait` runs when the peer has gone or the broker stops, unless the call is
