@@ -37,6 +37,24 @@ TEST(Config, defaults_listen_on_this_machine_only) {
   EXPECT_EQ(config->broker.default_partitions, 4);
 }
 
+TEST(Config, says_how_kafka_clients_are_treated) {
+  const Result<Config> plain = make_config(Settings(), kMachine);
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->kafka_advertised_host.empty());
+  EXPECT_FALSE(plain->kafka_accept_replication);
+  EXPECT_TRUE(plain->auto_create_topics);
+  Settings settings;
+  settings.set("kafka.advertised", "[::1]:19092", "test");
+  settings.set("kafka.accept.replication", "any", "test");
+  settings.set("auto.create.topics", "false", "test");
+  const Result<Config> set = make_config(settings, kMachine);
+  ASSERT_TRUE(set) << set.error().to_string();
+  EXPECT_EQ(set->kafka_advertised_host, "::1");
+  EXPECT_EQ(set->kafka_advertised_port, 19092);
+  EXPECT_TRUE(set->kafka_accept_replication);
+  EXPECT_FALSE(set->auto_create_topics);
+}
+
 TEST(Config, built_in_topic_defaults_are_the_engines_own) {
   const Result<Config> config = make_config(Settings(), kMachine);
   ASSERT_TRUE(config);

@@ -85,7 +85,7 @@ void handle(const Call& call, MetadataRequest request) {
   }
   const bool any_malformed =
       std::ranges::any_of(*request.topics, [&](const MetadataRequest::Topic& wanted) { return malformed(wanted, call.version()); });
-  const CollidingNames colliding(*topics);
+  std::optional<CollidingNames> colliding;  // Made when it is needed: it looks at every topic.
   for (const MetadataRequest::Topic& wanted : *request.topics) {
     const std::size_t place = response.topics.size();
     if (any_malformed) {
@@ -102,15 +102,19 @@ void handle(const Call& call, MetadataRequest request) {
       response.topics.push_back(describe(call.broker(), *topic, operations));
       continue;
     }
-    const bool legal = validate_kafka_topic_name(*wanted.name).has_value() && colliding.find(*wanted.name).empty();
-    if (!legal) {
+    if (!validate_kafka_topic_name(*wanted.name)) {
       response.topics.push_back(refused(wanted, ErrorCode::invalid_topic));
       continue;
     }
     response.topics.push_back(refused(wanted, ErrorCode::unknown_topic_or_partition));
     const bool may_create =
         request.allow_auto_topic_creation && call.facts().auto_create_topics && !broker::is_internal_topic(*wanted.name);
-    if (may_create) create(call, gather, place, wanted, operations);
+    if (!may_create) continue;
+    if (!colliding) colliding.emplace(*topics);
+    if (colliding->find(*wanted.name).empty())
+      create(call, gather, place, wanted, operations);
+    else
+      response.topics.back().error_code = ErrorCode::invalid_topic;
   }
   gather->end_part();
 }

@@ -59,8 +59,8 @@ Slice joined(const Slice& a, const Slice& b) {
 class KafkaRecords : public testing::Test {
  protected:
   ProduceResponse::PartitionResponse produce(const std::optional<Slice>& batch, std::int16_t version = kProduceVersion,
-                                             const std::string& topic = "t") {
-    const auto response = client.ask(decode_produce_response, produce_request(topic, {batch}), version);
+                                             const std::string& name = "t") {
+    const auto response = client.ask(decode_produce_response, produce_request(name, {batch}), version);
     EXPECT_EQ(response.responses.size(), 1u);
     if (response.responses.empty()) return {};
     EXPECT_EQ(response.responses[0].partition_responses.size(), 1u);
