@@ -24,6 +24,8 @@ class Broker:
     def start(self, deadline=30):
         ports_file = pathlib.Path(self.home.name) / "ports.json"
         ports_file.unlink(missing_ok=True)
+        if self.process:
+            self.log.close()
         self.log = open(pathlib.Path(self.home.name) / "log", "ab")
         self.process = subprocess.Popen(
             [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", "127.0.0.1:0", "--kafka", self.kafka_listen,
@@ -73,6 +75,8 @@ class Broker:
     def close(self):
         if self.process and self.process.poll() is None:
             self.kill()
+        if self.process:
+            self.log.close()
         self.home.cleanup()
 
     def __enter__(self):

@@ -88,7 +88,8 @@ class KcatTest(unittest.TestCase):
         self.create("t")
         kafka = self.broker.ports["kafka"]
         self.broker.flags = ["--kafka", f"127.0.0.1:{kafka}"]
-        command = ["kcat", "-b", f"127.0.0.1:{kafka}", "-P", "-t", "t", "-p", "0", "-X", "enable.idempotence=true", "-X", "linger.ms=1",
+        # -E: an unreachable broker is waited for, not the end.
+        command = ["kcat", "-b", f"127.0.0.1:{kafka}", "-P", "-E", "-t", "t", "-p", "0", "-X", "enable.idempotence=true", "-X", "linger.ms=1",
                    "-X", "reconnect.backoff.max.ms=200", "-X", "message.timeout.ms=120000"]
         total = 5000
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as producer:

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/base/bytes.h"
+#include "tests/protocol/kafka/hex.h"
 
 namespace tidemark::kafka {
 
@@ -22,16 +23,6 @@ struct GoldenMessage {
   ByteVector bytes;
   std::string text;
 };
-
-/// Pairs of digits; spaces between them are for the reader.
-inline ByteVector from_hex(std::string text) {
-  std::erase(text, ' ');
-  ByteVector bytes;
-  for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<std::byte>(std::strtoul(text.substr(i, 2).c_str(), nullptr, 16)));
-  }
-  return bytes;
-}
 
 inline std::vector<GoldenMessage> golden_messages(const std::string& file) {
   std::ifstream in(std::string(KAFKA_GOLDEN_DIR) + "/" + file + ".txt");

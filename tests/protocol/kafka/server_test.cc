@@ -5,7 +5,7 @@
 #include "protocol/kafka/codec/messages/metadata.h"
 #include "protocol/kafka/codec/messages/sasl_authenticate.h"
 #include "protocol/kafka/codec/messages/sasl_handshake.h"
-#include "tests/protocol/kafka/golden.h"
+#include "tests/protocol/kafka/hex.h"
 #include "tests/protocol/kafka/kafka_node.h"
 
 namespace tidemark::kafka {
@@ -17,6 +17,16 @@ class KafkaServer : public testing::Test {
     ApiVersionsRequest request;
     request.client_software_name = "test";
     request.client_software_version = "1.0";
+    return request;
+  }
+  /// Of a partition with nothing in it.
+  static FetchRequest waiting_fetch(std::int32_t wait_ms) {
+    FetchRequest request;
+    request.max_wait_ms = wait_ms;
+    request.min_bytes = 1;
+    FetchRequest::Topic& topic = request.topics.emplace_back();
+    topic.topic = "t";
+    topic.partitions.emplace_back().partition_max_bytes = 1000;
     return request;
   }
   /// The connection still answers.
@@ -106,10 +116,7 @@ TEST_F(KafkaServer, answers_requests_before_a_bad_one) {
 
 TEST_F(KafkaServer, keeps_the_order_of_pipelined_requests_behind_one_that_waits) {
   node.create("t");
-  FetchRequest fetch;
-  fetch.max_wait_ms = 50;
-  fetch.min_bytes = 1;
-  fetch.topics = {{"t", {}, {{.partition = 0, .partition_max_bytes = 1000}}}};
+  const FetchRequest fetch = waiting_fetch(50);
   const std::int32_t first = client.send(fetch, 11);
   const std::int32_t second = client.send(api_versions_request(), 3);
   EXPECT_EQ(client.receive(decode_fetch_response, 11, first).responses.size(), 1u);
@@ -124,10 +131,7 @@ TEST_F(KafkaServer, takes_frames_in_pieces) {
 
 TEST_F(KafkaServer, a_stop_answers_a_fetch_that_waits) {
   node.create("t");
-  FetchRequest fetch;
-  fetch.max_wait_ms = 2'000'000'000;
-  fetch.min_bytes = 1;
-  fetch.topics = {{"t", {}, {{.partition = 0, .partition_max_bytes = 1000}}}};
+  const FetchRequest fetch = waiting_fetch(2'000'000'000);
   const std::int32_t waiting = client.send(fetch, 11);
   const std::int32_t behind = client.send(api_versions_request(), 3);
   node.server().stop();
@@ -143,10 +147,7 @@ TEST_F(KafkaServer, a_stop_answers_a_fetch_that_waits) {
 
 TEST_F(KafkaServer, a_fetch_that_waits_goes_with_its_connection) {
   node.create("t");
-  FetchRequest fetch;
-  fetch.max_wait_ms = 2'000'000'000;
-  fetch.min_bytes = 1;
-  fetch.topics = {{"t", {}, {{.partition = 0, .partition_max_bytes = 1000}}}};
+  const FetchRequest fetch = waiting_fetch(2'000'000'000);
   const std::int32_t waiting = client.send(fetch, 11);
   client.end_sending();
   client.receive(decode_fetch_response, 11, waiting);
