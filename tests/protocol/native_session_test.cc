@@ -139,7 +139,7 @@ TEST_F(NativeSession, answers_an_unknown_type_and_goes_on) {
   const auto client = node_.client();
   const Frame refused = client->ask(static_cast<FrameType>(999), wire::ListTopics());
   EXPECT_EQ(refused.error().code, Errc::unsupported_version);
-  const Frame with_attachment = client->ask(static_cast<FrameType>(18), wire::ListTopics(), {batch_of({"x"})});
+  const Frame with_attachment = client->ask(static_cast<FrameType>(998), wire::ListTopics(), {batch_of({"x"})});
   EXPECT_EQ(with_attachment.error().code, Errc::unsupported_version);
   client->must<wire::ListTopicsReply>(FrameType::list_topics, wire::ListTopics());
 }
