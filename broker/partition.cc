@@ -82,6 +82,9 @@ void Partition::append(Slice batch, Done<Appended> done) {
     error.detail = name() + ": " + error.detail;
     return done(std::move(error));
   }
+  // Kafka sets it right for the clients that do not; the time index relies on it.
+  const Result<BatchHeader> sent = BatchHeader::parse(batch.view());
+  if (sent && sent->max_timestamp_ms != header->max_timestamp_ms) set_max_timestamp(batch.writable(), header->max_timestamp_ms);
   if (config().compression && *config().compression != header->codec()) {
     Result<Slice> packed = repack_batch(batch.view(), *config().compression);
     if (!packed) return done(std::move(packed).error());

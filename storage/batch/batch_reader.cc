@@ -120,7 +120,8 @@ Status check_producer_fields(const BatchHeader& header) {
   return {};
 }
 
-Status check_produced_records(const BatchHeader& header, ByteView records) {
+/// The largest timestamp of the records.
+Result<std::int64_t> check_produced_records(const BatchHeader& header, ByteView records) {
   std::int64_t max_timestamp_ms = std::numeric_limits<std::int64_t>::min();
   RawRecord record;
   for (std::int32_t i = 0; i < header.record_count; ++i) {
@@ -134,10 +135,7 @@ Status check_produced_records(const BatchHeader& header, ByteView records) {
     max_timestamp_ms = std::max(max_timestamp_ms, timestamp_ms);
   }
   if (!records.empty()) return left_over(records.size(), header.record_count);
-  if (max_timestamp_ms != header.max_timestamp_ms)
-    return corrupt("maximum timestamp " + std::to_string(header.max_timestamp_ms) + " is not that of the records, " +
-                   std::to_string(max_timestamp_ms));
-  return {};
+  return max_timestamp_ms;
 }
 
 }  // namespace
@@ -204,7 +202,9 @@ Result<BatchHeader> validate_produced_batch(ByteView batch, DecompressionLimits 
   ByteVector unpacked;
   const Result<ByteView> records = plain_records(*header, batch, limits, unpacked);
   if (!records) return records.error();
-  if (const Status valid = check_produced_records(*header, *records); !valid) return valid.error();
+  const Result<std::int64_t> max_timestamp_ms = check_produced_records(*header, *records);
+  if (!max_timestamp_ms) return max_timestamp_ms.error();
+  header->max_timestamp_ms = *max_timestamp_ms;
   return header;
 }
 

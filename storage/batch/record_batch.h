@@ -111,8 +111,8 @@ class BatchReader {
 
 /// Everything a broker checks before it takes a batch from a producer, without changing it: exactly one batch and no byte more, magic 2,
 /// checksum, base offset 0, no control batch, no LogAppendTime bit, count > 0 and last_offset_delta == count - 1, sequence and epoch >= 0
-/// with a producer id and a producer id in a transaction, no delete horizon, the maximum timestamp that of the records (the base need not
-/// be the first record's: some clients send the smallest), every record well formed with delta 0, 1, 2...
+/// with a producer id and a producer id in a transaction, no delete horizon, every record well formed with delta 0, 1, 2... The header
+/// returned has the largest timestamp of the records, whatever the batch says: sarama leaves that field at -1.
 /// Errors, whose detail names what was wrong: corrupt_batch, unsupported_compression, decompression_limit.
 Result<BatchHeader> validate_produced_batch(ByteView batch, DecompressionLimits limits = {});
 

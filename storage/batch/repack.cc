@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "storage/base/crc32c.h"
 #include "storage/batch/batch_layout.h"
 #include "storage/batch/compression.h"
 
@@ -27,6 +28,12 @@ Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimit
   header->attributes = static_cast<std::uint16_t>((header->attributes & ~batch_layout::kCodecBits) | static_cast<int>(codec));
   batch_layout::seal(repacked.writable(), *header);
   return repacked;
+}
+
+void set_max_timestamp(MutableBytes batch, std::int64_t time_ms) {
+  CHECK(batch.size() >= kBatchHeaderBytes);
+  store_be<std::int64_t>(batch.data() + batch_layout::kMaxTimestamp, time_ms);
+  store_be<std::uint32_t>(batch.data() + batch_layout::kCrc, crc32c(ByteView(batch).subspan(batch_layout::kAttributes)));
 }
 
 }  // namespace tidemark

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
 #include "storage/batch/record_batch.h"
@@ -9,5 +11,8 @@ namespace tidemark {
 /// The same batch with its records packed by `codec`: records, times, sequence and attributes stay, length and checksum are new. `batch`
 /// is exactly one whole, validated batch. Errors: corrupt_batch, decompression_limit.
 Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimits& limits = {});
+
+/// Sets the maximum timestamp of a whole batch, and the checksum with it.
+void set_max_timestamp(MutableBytes batch, std::int64_t time_ms);
 
 }  // namespace tidemark

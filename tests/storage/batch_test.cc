@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "storage/batch/record_batch.h"
+#include "storage/batch/repack.h"
 #include "tests/storage/batch_fixtures.h"
 
 namespace tidemark {
@@ -257,9 +258,6 @@ INSTANTIATE_TEST_SUITE_P(
                  set<std::uint16_t>(b, 21, 16);
                },
                "transactional"},
-        Damage{"max_timestamp_too_small", [](ByteVector& b) { set<std::int64_t>(b, 35, 100); }, "maximum timestamp 100"},
-        Damage{"max_timestamp_too_large", [](ByteVector& b) { set<std::int64_t>(b, 35, 102); }, "maximum timestamp 102"},
-        Damage{"base_timestamp_of_another_batch", [](ByteVector& b) { set<std::int64_t>(b, 27, 99); }, "maximum timestamp 101"},
         Damage{"timestamp_overflow", [](ByteVector& b) { set<std::int64_t>(b, 27, INT64_MAX); }, "timestamp overflows"},
         Damage{"trailing_byte", [](ByteVector& b) { b.push_back(std::byte{0}); }, "1 bytes follow the batch"},
         Damage{"two_batches", [](ByteVector& b) { append_behind(b, ByteVector(b)); }, "more than one batch"},
@@ -285,6 +283,16 @@ TEST_P(ProducedBatch, is_refused_with_the_reason) {
   GetParam().apply(batch);
   reseal(batch);
   expect_corrupt(batch, GetParam().detail);
+}
+
+TEST(ProducedBatchTime, is_that_of_the_records_whatever_the_batch_says) {
+  for (const std::int64_t said : {std::int64_t{-1}, std::int64_t{100}, std::int64_t{102}}) {
+    ByteVector batch = copy(build({{0, 100, "a", "1", {}}, {1, 101, "b", "2", {}}, {2, 99, "c", "3", {}}}).view());
+    set_max_timestamp(batch, said);
+    const Result<BatchHeader> header = validate_produced_batch(batch);
+    ASSERT_TRUE(header) << header.error().to_string();
+    EXPECT_EQ(header->max_timestamp_ms, 101);
+  }
 }
 
 struct BadRecord {

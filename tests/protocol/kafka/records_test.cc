@@ -9,6 +9,7 @@
 #include "protocol/kafka/codec/messages/offset_for_leader_epoch.h"
 #include "protocol/kafka/codec/messages/produce.h"
 #include "storage/base/crc32c.h"
+#include "storage/batch/repack.h"
 #include "tests/protocol/kafka/kafka_node.h"
 
 namespace tidemark::kafka {
@@ -159,6 +160,18 @@ TEST_F(KafkaRecords, that_apache_kafka_refuses_are_refused_with_its_codes) {
   EXPECT_EQ(produce(batch_of({"a"}, 1, {.codec = Codec::zstd}), 6).error_code, ErrorCode::unsupported_compression_type);
   EXPECT_EQ(produce(batch_of({std::string(1'100'000, 'x')})).error_code, ErrorCode::message_too_large);
   EXPECT_EQ(store({"after all that"}), 0);
+}
+
+TEST_F(KafkaRecords, whose_batch_lacks_the_largest_time_get_it) {
+  const Slice batch = batch_of({"a", "b"}, 1000);
+  set_max_timestamp(batch.writable(), -1);  // As sarama sends them.
+  ASSERT_EQ(produce(batch).error_code, ErrorCode::none);
+  const auto read = fetch_one(fetch_request("t", {0}));
+  const auto header = BatchHeader::parse(read.records->at(0).view());
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->max_timestamp_ms, 1001);
+  EXPECT_TRUE(batch_crc_matches(read.records->at(0).view().first(header->size_bytes())));
+  EXPECT_EQ(offset_at(1001).offset, 1);
 }
 
 TEST_F(KafkaRecords, with_unknown_acks_or_topic_ids_are_refused) {
