@@ -11,11 +11,16 @@ class KafkaAdmin : public testing::Test {
  protected:
   using NewTopic = CreateTopicsRequest::Topic;
 
+  template <class Request, class Response>
+  Response ask(const Request& request, int version, Result<Response> (*decode)(const Slice&, int)) {
+    return client_.ask(decode, request, static_cast<std::int16_t>(version));
+  }
+
   CreateTopicsResponse create(std::vector<NewTopic> topics, bool validate_only = false, int version = 7) {
     CreateTopicsRequest request;
     request.topics = std::move(topics);
     request.validate_only = validate_only;
-    return client_.ask(request, version, decode_create_topics_response);
+    return ask(request, version, decode_create_topics_response);
   }
   static NewTopic topic(const std::string& name, std::int32_t partitions = 1, std::int16_t replication = 1) {
     NewTopic topic;
@@ -48,7 +53,7 @@ class KafkaAdmin : public testing::Test {
     DescribeTopicPartitionsRequest request;
     for (std::string& name : names) request.topics.push_back({std::move(name)});
     request.response_partition_limit = limit;
-    return client_.ask(request, 0, decode_describe_topic_partitions_response);
+    return ask(request, 0, decode_describe_topic_partitions_response);
   }
   std::vector<std::string> topic_names() {
     std::vector<std::string> names;
@@ -63,7 +68,7 @@ class KafkaAdmin : public testing::Test {
     request.resources.push_back({type, name, std::move(keys)});
     request.include_synonyms = synonyms;
     request.include_documentation = true;
-    return client_.ask(request, 4, decode_describe_configs_response).results.at(0);
+    return ask(request, 4, decode_describe_configs_response).results.at(0);
   }
   DescribeConfigsResponse::Config setting(const std::string& topic, const std::string& name) {
     const auto described = describe(kTopic, topic, std::vector<std::string>{name}, true);
@@ -80,7 +85,7 @@ class KafkaAdmin : public testing::Test {
     request.resources.push_back({type, name, {}});
     for (const Change& change : changes) request.resources[0].configs.push_back({change.name, change.operation, change.value});
     request.validate_only = validate_only;
-    const auto response = client_.ask(request, 1, decode_incremental_alter_configs_response);
+    const auto response = ask(request, 1, decode_incremental_alter_configs_response);
     EXPECT_EQ(response.responses.size(), 1u);
     return response.responses.at(0).error_code;
   }
@@ -88,12 +93,12 @@ class KafkaAdmin : public testing::Test {
     AlterConfigsRequest request;
     request.resources.push_back({kTopic, topic, {}});
     for (const auto& [name, value] : settings) request.resources[0].configs.push_back({name, value});
-    return client_.ask(request, 2, decode_alter_configs_response).responses.at(0).error_code;
+    return ask(request, 2, decode_alter_configs_response).responses.at(0).error_code;
   }
   DeleteRecordsResponse::Partition trim(const std::string& topic, std::int32_t partition, std::int64_t offset) {
     DeleteRecordsRequest request;
     request.topics.push_back({topic, {{partition, offset}}});
-    return client_.ask(request, 2, decode_delete_records_response).topics.at(0).partitions.at(0);
+    return ask(request, 2, decode_delete_records_response).topics.at(0).partitions.at(0);
   }
 
   static constexpr std::int8_t kTopic = 2, kBroker = 4, kBrokerLogger = 8, kClientMetrics = 16, kGroup = 32;
@@ -199,11 +204,13 @@ TEST_F(KafkaAdmin, validating_judges_and_makes_nothing) {
 }
 
 TEST(KafkaAdminReplication, a_factor_above_one_is_taken_as_one_where_that_is_configured) {
-  KafkaNode node({.accept_replication = true});
+  ServerOptions options;
+  options.facts.accept_replication = true;
+  KafkaNode node(options);
   KafkaClient client(node.port());
   CreateTopicsRequest request;
   request.topics.push_back({"orders", 1, 3, {}, {}});
-  const auto response = client.ask(request, 7, decode_create_topics_response);
+  const auto response = client.ask(decode_create_topics_response, request, 7);
   EXPECT_EQ(response.topics.at(0).error_code, ErrorCode::none);
   EXPECT_EQ(response.topics.at(0).replication_factor, 1);
 }
@@ -217,14 +224,14 @@ TEST_F(KafkaAdmin, topics_are_deleted_by_name_or_id) {
   must_create(topic("kept"));
   DeleteTopicsRequest old;
   old.topic_names = {"by-old-name", "missing"};
-  const auto old_answer = client_.ask(old, 4, decode_delete_topics_response);
+  const auto old_answer = ask(old, 4, decode_delete_topics_response);
   ASSERT_EQ(old_answer.responses.size(), 2u);
   EXPECT_EQ(old_answer.responses[0].error_code, ErrorCode::none);
   EXPECT_EQ(old_answer.responses[1].error_code, ErrorCode::unknown_topic_or_partition);
 
   DeleteTopicsRequest request;
   request.topics = {{"by-name", {}}, {std::nullopt, id}, {std::nullopt, Uuid::from_random(1, 2)}};
-  const auto response = client_.ask(request, 6, decode_delete_topics_response);
+  const auto response = ask(request, 6, decode_delete_topics_response);
   ASSERT_EQ(response.responses.size(), 3u);
   EXPECT_EQ(response.responses[0].error_code, ErrorCode::none);
   EXPECT_FALSE(response.responses[0].topic_id.is_nil());
@@ -240,11 +247,11 @@ TEST_F(KafkaAdmin, an_unclear_deletion_deletes_nothing) {
   must_create(topic("twice"));
   DeleteTopicsRequest request;
   request.topics = {{"orders", id}, {std::nullopt, {}}, {"twice", {}}, {"twice", {}}};
-  const auto response = client_.ask(request, 6, decode_delete_topics_response);
+  const auto response = ask(request, 6, decode_delete_topics_response);
   ASSERT_EQ(response.responses.size(), 3u);
   for (const auto& topic : response.responses) EXPECT_EQ(topic.error_code, ErrorCode::invalid_request);
   request.topics = {{"orders", {}}, {std::nullopt, id}};
-  for (const auto& topic : client_.ask(request, 6, decode_delete_topics_response).responses) {
+  for (const auto& topic : ask(request, 6, decode_delete_topics_response).responses) {
     EXPECT_EQ(topic.error_code, ErrorCode::invalid_request);
   }
   EXPECT_EQ(topic_names(), (std::vector<std::string>{"orders", "twice"}));
@@ -267,7 +274,7 @@ TEST_F(KafkaAdmin, partitions_are_added_up_to_a_new_total) {
       for (auto& brokers : *assignments) asked.assignments->push_back({brokers});
     }
     request.validate_only = validate_only;
-    return client_.ask(request, 3, decode_create_partitions_response).results.at(0).error_code;
+    return ask(request, 3, decode_create_partitions_response).results.at(0).error_code;
   };
   EXPECT_EQ(grow("orders", 5, {}, true), ErrorCode::none);
   EXPECT_EQ(partitions_of("orders"), 2u) << "it was only validated";
@@ -286,7 +293,7 @@ TEST_F(KafkaAdmin, partitions_are_added_up_to_a_new_total) {
 
   CreatePartitionsRequest doubled;
   doubled.topics = {{"twice", 2, {}}, {"twice", 3, {}}, {"orders", 6, {}}};
-  const auto response = client_.ask(doubled, 0, decode_create_partitions_response);
+  const auto response = ask(doubled, 0, decode_create_partitions_response);
   ASSERT_EQ(response.results.size(), 2u);
   EXPECT_EQ(response.results[0].error_code, ErrorCode::invalid_request);
   EXPECT_EQ(response.results[1].error_code, ErrorCode::none);
@@ -297,7 +304,7 @@ TEST_F(KafkaAdmin, partitions_are_added_up_to_a_new_total) {
 
 TEST_F(KafkaAdmin, records_are_deleted_up_to_an_offset_or_the_high_watermark) {
   must_create(topic("orders", 2));
-  node_.store("orders", 0, {"a", "b", "c", "d"});
+  node_.store("orders", 0, batch_of({"a", "b", "c", "d"}));
   const auto some = trim("orders", 0, 3);
   EXPECT_EQ(some.error_code, ErrorCode::none);
   EXPECT_EQ(some.low_watermark, 3);
@@ -350,15 +357,15 @@ TEST_F(KafkaAdmin, all_settings_of_a_topic_are_described_with_source_type_and_me
 TEST(KafkaAdminDefaults, a_default_of_the_brokers_configuration_says_so) {
   broker::TopicConfig defaults;
   defaults.retention = std::chrono::hours(1);
-  KafkaNode node({.topic_defaults = defaults});
+  KafkaNode node({}, defaults);
   KafkaClient client(node.port());
   CreateTopicsRequest create;
   create.topics.push_back({"orders", 1, 1, {}, {}});
-  ASSERT_EQ(client.ask(create, 7, decode_create_topics_response).topics.at(0).error_code, ErrorCode::none);
+  ASSERT_EQ(client.ask(decode_create_topics_response, create, 7).topics.at(0).error_code, ErrorCode::none);
   DescribeConfigsRequest request;
   request.resources = {{2, "orders", {{"retention.ms"}}}, {4, "1", {{"log.retention.ms"}}}};
   request.include_synonyms = true;
-  const auto response = client.ask(request, 4, decode_describe_configs_response);
+  const auto response = client.ask(decode_describe_configs_response, request, 4);
   for (const auto& result : response.results) {
     ASSERT_EQ(result.configs.size(), 1u);
     EXPECT_EQ(result.configs[0].value, "3600000");
@@ -393,7 +400,7 @@ TEST_F(KafkaAdmin, resources_that_cannot_be_described_say_why) {
   must_create(topic("orders"));
   DescribeConfigsRequest doubled;
   doubled.resources = {{kTopic, "orders", {}}, {kTopic, "orders", {}}};
-  const auto response = client_.ask(doubled, 1, decode_describe_configs_response);
+  const auto response = ask(doubled, 1, decode_describe_configs_response);
   EXPECT_EQ(response.results.at(0).error_code, ErrorCode::none);
   EXPECT_EQ(response.results.at(1).error_code, ErrorCode::invalid_request);
 }
@@ -458,7 +465,7 @@ TEST_F(KafkaAdmin, resources_that_cannot_be_changed_say_why) {
   must_create(topic("orders"));
   IncrementalAlterConfigsRequest doubled;
   doubled.resources = {{kTopic, "orders", {{"retention.ms", kSet, "1"}}}, {kTopic, "orders", {{"segment.ms", kSet, "1"}}}};
-  const auto response = client_.ask(doubled, 0, decode_incremental_alter_configs_response);
+  const auto response = ask(doubled, 0, decode_incremental_alter_configs_response);
   ASSERT_EQ(response.responses.size(), 2u);
   for (const auto& resource : response.responses) EXPECT_EQ(resource.error_code, ErrorCode::invalid_request);
   EXPECT_EQ(setting("orders", "retention.ms").config_source, 5);
@@ -485,7 +492,7 @@ TEST_F(KafkaAdmin, the_cluster_is_one_broker) {
   for (int version = 0; version <= 2; ++version) {
     DescribeClusterRequest request;
     request.include_cluster_authorized_operations = true;
-    const auto cluster = client_.ask(request, version, decode_describe_cluster_response);
+    const auto cluster = ask(request, version, decode_describe_cluster_response);
     EXPECT_EQ(cluster.error_code, ErrorCode::none);
     EXPECT_FALSE(cluster.cluster_id.empty());
     EXPECT_EQ(cluster.controller_id, 1);
@@ -497,17 +504,17 @@ TEST_F(KafkaAdmin, the_cluster_is_one_broker) {
   }
   DescribeClusterRequest controllers;
   controllers.endpoint_type = 2;
-  EXPECT_EQ(client_.ask(controllers, 1, decode_describe_cluster_response).error_code, ErrorCode::mismatched_endpoint_type);
+  EXPECT_EQ(ask(controllers, 1, decode_describe_cluster_response).error_code, ErrorCode::mismatched_endpoint_type);
   controllers.endpoint_type = 3;
-  EXPECT_EQ(client_.ask(controllers, 1, decode_describe_cluster_response).error_code, ErrorCode::unsupported_endpoint_type);
+  EXPECT_EQ(ask(controllers, 1, decode_describe_cluster_response).error_code, ErrorCode::unsupported_endpoint_type);
 }
 
 TEST_F(KafkaAdmin, the_data_directory_is_described_with_sizes) {
   must_create(topic("orders", 2));
   must_create(topic("other"));
-  node_.store("orders", 1, {"a"});
+  node_.store("orders", 1, batch_of({"a"}));
   DescribeLogDirsRequest all;
-  const auto everything = client_.ask(all, 4, decode_describe_log_dirs_response);
+  const auto everything = ask(all, 4, decode_describe_log_dirs_response);
   ASSERT_EQ(everything.results.size(), 1u);
   EXPECT_EQ(everything.results[0].log_dir, node_.broker().options().data_directory);
   EXPECT_GT(everything.results[0].total_bytes, 0);
@@ -520,7 +527,7 @@ TEST_F(KafkaAdmin, the_data_directory_is_described_with_sizes) {
 
   DescribeLogDirsRequest some;
   some.topics = {{"orders", {1, 7}}, {"missing", {0}}};
-  const auto part = client_.ask(some, 1, decode_describe_log_dirs_response);
+  const auto part = ask(some, 1, decode_describe_log_dirs_response);
   ASSERT_EQ(part.results.at(0).topics.size(), 1u);
   ASSERT_EQ(part.results[0].topics[0].partitions.size(), 1u);
   EXPECT_EQ(part.results[0].topics[0].partitions[0].partition_index, 1);
@@ -534,7 +541,7 @@ TEST_F(KafkaAdmin, topics_are_described_page_by_page) {
   request.response_partition_limit = 2;
   std::vector<std::string> seen;
   for (int page = 0; page < 5; ++page) {
-    const auto response = client_.ask(request, 0, decode_describe_topic_partitions_response);
+    const auto response = ask(request, 0, decode_describe_topic_partitions_response);
     std::size_t partitions = 0;
     for (const auto& described : response.topics) {
       partitions += described.partitions.size();
@@ -569,7 +576,7 @@ TEST_F(KafkaAdmin, named_topics_are_described_sorted_and_unknown_ones_say_so) {
   DescribeTopicPartitionsRequest lost;
   lost.topics = {{"b"}};
   lost.cursor.emplace().topic_name = "a";
-  const auto refused = client_.ask(lost, 0, decode_describe_topic_partitions_response);
+  const auto refused = ask(lost, 0, decode_describe_topic_partitions_response);
   ASSERT_EQ(refused.topics.size(), 1u);
   EXPECT_EQ(refused.topics[0].error_code, ErrorCode::invalid_request);
 }
@@ -577,17 +584,17 @@ TEST_F(KafkaAdmin, named_topics_are_described_sorted_and_unknown_ones_say_so) {
 TEST_F(KafkaAdmin, resources_with_settings_are_listed) {
   must_create(topic("orders"));
   ListConfigResourcesRequest request;
-  EXPECT_TRUE(client_.ask(request, 0, decode_list_config_resources_response).config_resources.empty()) << "version 0: client metrics";
-  const auto all = client_.ask(request, 1, decode_list_config_resources_response);
+  EXPECT_TRUE(ask(request, 0, decode_list_config_resources_response).config_resources.empty()) << "version 0: client metrics";
+  const auto all = ask(request, 1, decode_list_config_resources_response);
   ASSERT_EQ(all.config_resources.size(), 3u);
   EXPECT_EQ(all.config_resources[0].resource_name, "orders");
   EXPECT_EQ(all.config_resources[0].resource_type, kTopic);
   EXPECT_EQ(all.config_resources[1].resource_type, kBroker);
   EXPECT_EQ(all.config_resources[2].resource_type, kBrokerLogger);
   request.resource_types = {kTopic};
-  EXPECT_EQ(client_.ask(request, 1, decode_list_config_resources_response).config_resources.size(), 1u);
+  EXPECT_EQ(ask(request, 1, decode_list_config_resources_response).config_resources.size(), 1u);
   request.resource_types = {kTopic, 77};
-  const auto refused = client_.ask(request, 1, decode_list_config_resources_response);
+  const auto refused = ask(request, 1, decode_list_config_resources_response);
   EXPECT_EQ(refused.error_code, ErrorCode::unsupported_version);
   EXPECT_TRUE(refused.config_resources.empty());
 }
@@ -597,7 +604,7 @@ TEST_F(KafkaAdmin, no_election_is_needed_and_nothing_is_reassigned) {
   ElectLeadersRequest request;
   request.topic_partitions = {{"orders", {0, 1}}, {"missing", {0}}};
   for (int version = 0; version <= 2; ++version) {
-    const auto response = client_.ask(request, version, decode_elect_leaders_response);
+    const auto response = ask(request, version, decode_elect_leaders_response);
     EXPECT_EQ(response.error_code, ErrorCode::none);
     ASSERT_EQ(response.replica_election_results.size(), 2u);
     EXPECT_EQ(response.replica_election_results[0].partition_result.at(0).error_code, ErrorCode::election_not_needed);
@@ -605,14 +612,14 @@ TEST_F(KafkaAdmin, no_election_is_needed_and_nothing_is_reassigned) {
     EXPECT_EQ(response.replica_election_results[1].partition_result.at(0).error_code, ErrorCode::unknown_topic_or_partition);
   }
   request.election_type = 2;
-  EXPECT_EQ(client_.ask(request, 2, decode_elect_leaders_response).error_code, ErrorCode::invalid_request);
+  EXPECT_EQ(ask(request, 2, decode_elect_leaders_response).error_code, ErrorCode::invalid_request);
   request.election_type = 0;
   request.topic_partitions.reset();
-  const auto all = client_.ask(request, 2, decode_elect_leaders_response);
+  const auto all = ask(request, 2, decode_elect_leaders_response);
   ASSERT_EQ(all.replica_election_results.size(), 1u);
   EXPECT_TRUE(all.replica_election_results[0].partition_result.empty()) << "only what was elected is listed";
 
-  const auto moves = client_.ask(ListPartitionReassignmentsRequest(), 0, decode_list_partition_reassignments_response);
+  const auto moves = ask(ListPartitionReassignmentsRequest(), 0, decode_list_partition_reassignments_response);
   EXPECT_EQ(moves.error_code, ErrorCode::none);
   EXPECT_TRUE(moves.topics.empty());
 }
@@ -621,15 +628,15 @@ TEST_F(KafkaAdmin, no_election_is_needed_and_nothing_is_reassigned) {
 
 TEST_F(KafkaAdmin, calls_about_access_rules_say_that_there_is_no_authorizer) {
   for (int version = 1; version <= 3; ++version) {
-    EXPECT_EQ(client_.ask(DescribeAclsRequest(), version, decode_describe_acls_response).error_code, ErrorCode::security_disabled);
+    EXPECT_EQ(ask(DescribeAclsRequest(), version, decode_describe_acls_response).error_code, ErrorCode::security_disabled);
     CreateAclsRequest create;
     create.creations.resize(2);
-    const auto created = client_.ask(create, version, decode_create_acls_response);
+    const auto created = ask(create, version, decode_create_acls_response);
     ASSERT_EQ(created.results.size(), 2u);
     for (const auto& result : created.results) EXPECT_EQ(result.error_code, ErrorCode::security_disabled);
     DeleteAclsRequest remove;
     remove.filters.resize(1);
-    const auto removed = client_.ask(remove, version, decode_delete_acls_response);
+    const auto removed = ask(remove, version, decode_delete_acls_response);
     ASSERT_EQ(removed.filter_results.size(), 1u);
     EXPECT_EQ(removed.filter_results[0].error_code, ErrorCode::security_disabled);
   }

@@ -96,8 +96,9 @@ class KafkaClient {
 /// A real broker in a directory of its own, with a Kafka listener on a free port.
 class KafkaNode {
  public:
-  explicit KafkaNode(ServerOptions options = {}) {
+  explicit KafkaNode(ServerOptions options = {}, const broker::TopicConfig& topic_defaults = {}) {
     broker::BrokerOptions broker_options;
+    broker_options.topic_defaults = topic_defaults;
     broker_options.data_directory = directory_.path() + "/data";
     broker_options.disk_low_water_bytes = 0;
     auto opened = broker::Broker::open(runtime_, files_, broker_options, [](const Error& error) { ADD_FAILURE() << error.to_string(); });
@@ -123,6 +124,7 @@ class KafkaNode {
   KafkaNode& operator=(const KafkaNode&) = delete;
 
   Server& server() { return *server_; }
+  broker::Broker& broker() { return *broker_; }
   std::uint16_t port() const { return server_->port(); }
 
   std::shared_ptr<const broker::Topic> create(const std::string& name, std::int32_t partitions = 1, broker::ConfigMap config = {}) {
@@ -134,6 +136,17 @@ class KafkaNode {
       });
     });
     return made.get_future().get();
+  }
+
+  void store(const std::string& topic, std::int32_t partition, Slice batch) {
+    std::promise<Status> stored;
+    runtime_.shard(0).post([&] {
+      broker_->append({}, {topic, partition}, std::move(batch), [&stored](Result<broker::Appended> appended) {
+        stored.set_value(appended ? Status() : Status(appended.error()));
+      });
+    });
+    const Status status = stored.get_future().get();
+    EXPECT_TRUE(status) << status.error().to_string();
   }
 
  private:
