@@ -6,6 +6,7 @@
 #include "protocol/kafka/adapter/described_config.h"
 #include "protocol/kafka/adapter/gather.h"
 #include "protocol/kafka/adapter/handlers.h"
+#include "protocol/kafka/adapter/refusal.h"
 #include "protocol/kafka/adapter/topic_names.h"
 
 /// Settings. Topics have them; those of the broker are shown and are changed in its configuration file. Other kinds of resources that
@@ -15,16 +16,11 @@ namespace {
 
 enum ResourceType : std::int8_t { kTopic = 2, kBroker = 4, kBrokerLogger = 8, kClientMetrics = 16, kGroup = 32 };
 
-struct Refusal {
-  ErrorCode code = ErrorCode::none;
-  std::string message;
-};
-using Verdict = std::optional<Refusal>;  ///< nullopt: nothing speaks against it.
-
 bool is_known(std::int8_t type) {
   return type == kTopic || type == kBroker || type == kBrokerLogger || type == kClientMetrics || type == kGroup;
 }
 
+Refusal refusal_of(const Error& error) { return {to_wire(error.code), error.detail}; }
 Refusal bad_request(std::string message) { return {ErrorCode::invalid_request, std::move(message)}; }
 
 Verdict judge_node(const std::string& name) {
@@ -109,9 +105,7 @@ void handle(const Call& call, DescribeConfigsRequest request) {
       verdict = bad_request("A resource is described once.");  // Else a small request could ask for any amount of text.
     else
       verdict = describe(call, request, asked, result);
-    if (!verdict) continue;
-    result.error_code = verdict->code;
-    result.error_message = verdict->message;
+    if (verdict) put(result, *std::move(verdict));
   }
   call.reply(response);
 }
@@ -260,16 +254,10 @@ Verdict judge_topic(const Call& call, const ResourceChange& change) {
   if (unknown.code == ErrorCode::invalid_topic) return unknown;
   // Values are judged before existence.
   const Result<broker::ConfigMap> config = apply(change, broker::Topic{});
-  if (!config) return Refusal{to_wire(config.error().code), config.error().detail};
+  if (!config) return refusal_of(config.error());
   const auto resolved = broker::resolve_topic_config(*config, call.broker().options().topic_defaults);
-  if (!resolved) return Refusal{to_wire(resolved.error().code), resolved.error().detail};
+  if (!resolved) return refusal_of(resolved.error());
   return unknown;
-}
-
-template <class Part>
-void put(Part& part, ErrorCode code, std::optional<std::string> message) {
-  part.error_code = code;
-  part.error_message = std::move(message);
 }
 
 template <class Response>
@@ -288,7 +276,7 @@ void alter(const Call& call, std::vector<ResourceChange> changes, bool validate_
     if (!verdict) verdict = judge_settings(change.settings);
     if (!verdict) verdict = change.type == kTopic ? judge_topic(call, change) : judge_other(change);
     if (verdict)
-      put(part, verdict->code, verdict->message);
+      put(part, *std::move(verdict));
     else if (change.type == kTopic)
       to_alter.emplace_back(gather->response.responses.size() - 1, std::move(change));
   }
@@ -298,7 +286,7 @@ void alter(const Call& call, std::vector<ResourceChange> changes, bool validate_
     call.broker().alter_topic(call.context(), std::move(name), apply_it, validate_only,
                               gather->template part<std::shared_ptr<const broker::Topic>>(
                                   [at = index](Response& response, Result<std::shared_ptr<const broker::Topic>> altered) {
-                                    if (!altered) put(response.responses[at], to_wire(altered.error().code), altered.error().detail);
+                                    if (!altered) put(response.responses[at], refusal_of(altered.error()));
                                   }));
   }
   gather->end_part();

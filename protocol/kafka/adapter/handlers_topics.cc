@@ -6,6 +6,7 @@
 #include "protocol/kafka/adapter/described_config.h"
 #include "protocol/kafka/adapter/gather.h"
 #include "protocol/kafka/adapter/handlers.h"
+#include "protocol/kafka/adapter/refusal.h"
 #include "protocol/kafka/adapter/topic_names.h"
 
 /// Topics, their partitions and the beginning of their logs. Codes are those of Apache Kafka's controller, in the order of its checks.
@@ -18,29 +19,11 @@ using TopicPtr = std::shared_ptr<const broker::Topic>;
 constexpr std::int64_t kPartitionsPerRequestMax = 10'000;
 constexpr std::int64_t kHighWatermark = -1;  ///< As an offset of DeleteRecords.
 
-struct Refusal {
-  ErrorCode code = ErrorCode::none;
-  std::string message;
-};
-using Verdict = std::optional<Refusal>;  ///< nullopt: nothing speaks against it.
-
 const Refusal kTimedOut{ErrorCode::request_timed_out, "the broker was not done within the time given; it goes on"};
 const Refusal kTooManyPartitions{ErrorCode::policy_violation, "Excessively large number of partitions per request."};
 
 Refusal reserved(std::string_view name) {
   return {ErrorCode::topic_authorization_failed, "'" + std::string(name) + "' is a name that the broker keeps for itself"};
-}
-
-template <class Part>
-void put(Part& part, const Refusal& refusal) {
-  part.error_code = refusal.code;
-  part.error_message = refusal.message;
-}
-
-template <class Part>
-void clear_error(Part& part) {
-  part.error_code = ErrorCode::none;
-  part.error_message.reset();
 }
 
 /// What the engine said where this request has a particular code for a bad argument.
@@ -143,7 +126,7 @@ std::int64_t partitions_asked(const std::vector<NewTopic>& topics, std::int32_t 
     if (!topic.assignments.empty())
       total += static_cast<std::int64_t>(topic.assignments.size());
     else
-      total += topic.num_partitions == -1 ? default_partitions : topic.num_partitions;
+      total += topic.num_partitions == -1 ? default_partitions : std::max(topic.num_partitions, 0);
   }
   return total;
 }

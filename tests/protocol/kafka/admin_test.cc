@@ -471,6 +471,16 @@ TEST_F(KafkaAdmin, resources_that_cannot_be_changed_say_why) {
   EXPECT_EQ(setting("orders", "retention.ms").config_source, 5);
 }
 
+TEST_F(KafkaAdmin, a_name_too_long_to_repeat_is_refused_in_an_answer_that_fits) {
+  must_create(topic("orders"));
+  IncrementalAlterConfigsRequest request;
+  request.resources = {{kTopic, "orders", {{std::string(32'767, 'x'), kSet, "1"}}}};
+  const auto response = client_.ask(request, 0, decode_incremental_alter_configs_response);
+  ASSERT_EQ(response.responses.size(), 1u);
+  EXPECT_EQ(response.responses[0].error_code, ErrorCode::invalid_config);
+  EXPECT_LT(response.responses[0].error_message.value_or("").size(), 1000u);
+}
+
 TEST_F(KafkaAdmin, the_old_call_replaces_all_settings) {
   must_create(topic_with("orders", "retention.ms", "1000"));
   must_create(topic_with("entries", "entry.id", "time"));
