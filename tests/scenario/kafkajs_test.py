@@ -11,12 +11,17 @@ import sys
 import unittest
 
 from broker_process import Broker
-from skipping import skip
 
 HERE = pathlib.Path(__file__).parent / "kafkajs"
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "ERR_SOCKET_TIMEOUT")
 BIN = pathlib.Path()  # Set by main, as is WORK.
 WORK = pathlib.Path()
+
+
+def skip(reason):
+    """Ends the program; ctest counts the exit status as skipped and the summary shows the reason."""
+    print(f"Skipped:\n{reason}", flush=True)
+    sys.exit(77)
 
 
 def install():

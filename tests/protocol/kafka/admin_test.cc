@@ -475,7 +475,7 @@ TEST_F(KafkaAdmin, a_name_too_long_to_repeat_is_refused_in_an_answer_that_fits) 
   must_create(topic("orders"));
   IncrementalAlterConfigsRequest request;
   request.resources = {{kTopic, "orders", {{std::string(32'767, 'x'), kSet, "1"}}}};
-  const auto response = client_.ask(request, 0, decode_incremental_alter_configs_response);
+  const auto response = ask(request, 0, decode_incremental_alter_configs_response);
   ASSERT_EQ(response.responses.size(), 1u);
   EXPECT_EQ(response.responses[0].error_code, ErrorCode::invalid_config);
   EXPECT_LT(response.responses[0].error_message.value_or("").size(), 1000u);

@@ -141,9 +141,8 @@ class KafkaNode {
   void store(const std::string& topic, std::int32_t partition, Slice batch) {
     std::promise<Status> stored;
     runtime_.shard(0).post([&] {
-      broker_->append({}, {topic, partition}, std::move(batch), [&stored](Result<broker::Appended> appended) {
-        stored.set_value(appended ? Status() : Status(appended.error()));
-      });
+      broker_->append({}, {topic, partition}, std::move(batch),
+                      [&stored](Result<broker::Appended> appended) { stored.set_value(appended ? Status() : Status(appended.error())); });
     });
     const Status status = stored.get_future().get();
     EXPECT_TRUE(status) << status.error().to_string();
