@@ -40,11 +40,12 @@ struct PlaceQuery {
   std::optional<Offset> at;                ///< Where is it?
   std::optional<Offset> and_at;            ///< How many bytes from `at` to this?
   std::optional<std::int64_t> by_time_ms;  ///< Which offset has this record time? Takes the place of `and_at`.
+  bool time_known = false;                 ///< The append time of `at` need not be looked up, unless the log start has passed `at`.
 };
 struct PlaceReport {
   Offset log_start;
   Offset end;                            ///< Last stable offset.
-  std::optional<Timestamp> append_time;  ///< Of the record at `at`; nullopt at the end, and outside the log.
+  std::optional<Timestamp> append_time;  ///< Of the first record from `at` on; nullopt at the end.
   bool estimated = false;
   std::optional<Offset> by_time;  ///< The end when no record is that late.
   std::uint64_t bytes = 0;        ///< Between the two, whichever comes first.
@@ -162,7 +163,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
   void remove_files();
   void look_up_times(UniqueFunction<void(Status)> done);
-  void look_at_places(std::optional<Offset> at, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
+  void look_at_places(std::optional<Offset> at, bool time_known, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
   void started() { ++under_way_; }
   void finished();
 

@@ -26,16 +26,18 @@ void Partition::look(const PlaceQuery& query, Done<PlaceReport> done) {
   PlaceReport report;
   report.log_start = log_->log_start();
   report.end = high_watermark();
-  if (!query.by_time_ms) return look_at_places(query.at, query.and_at, report, std::move(done));
+  if (!query.by_time_ms) return look_at_places(query.at, query.time_known, query.and_at, report, std::move(done));
   find_offset(OffsetQuery::timestamp, *query.by_time_ms,
-              [self = shared_from_this(), at = query.at, report, done = std::move(done)](Result<OffsetAt> found) mutable {
+              [self = shared_from_this(), at = query.at, time_known = query.time_known, report,
+               done = std::move(done)](Result<OffsetAt> found) mutable {
                 if (!found) return done(std::move(found).error());
                 report.by_time = found->offset;
-                self->look_at_places(at, found->offset, report, std::move(done));
+                self->look_at_places(at, time_known, found->offset, report, std::move(done));
               });
 }
 
-void Partition::look_at_places(std::optional<Offset> at, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done) {
+void Partition::look_at_places(std::optional<Offset> at, bool time_known, std::optional<Offset> and_at, PlaceReport report,
+                               Done<PlaceReport> done) {
   if (closed_) return done(*closed_);
   const Offset start = log_->log_start();
   const Offset end = high_watermark();
@@ -45,13 +47,13 @@ void Partition::look_at_places(std::optional<Offset> at, std::optional<Offset> a
     needed = log_->plan_place(std::max(*offset, start));
     known = log_->place_of(std::max(*offset, start));
   };
-  plan(at, places->first, places->at);
+  if (!time_known || (at && *at < start)) plan(at, places->first, places->at);
   plan(and_at, places->second, places->and_at);
   if (at && *at >= start && *at < end) report.quarantined = log_->damage_at(*at) != nullptr;
   const std::uint64_t bytes_all = log_->size_bytes();
   const bool both = at && and_at;
-  auto finish = [report, places, bytes_all, both, inside = at && *at >= start]() mutable {
-    if (inside && places->at) {
+  auto finish = [report, places, bytes_all, both]() mutable {
+    if (places->at) {
       report.append_time = places->at->append_time;
       report.estimated = places->at->estimated;
     }

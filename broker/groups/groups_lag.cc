@@ -99,7 +99,8 @@ void GroupsImpl::lag_here(std::optional<std::string> name, Done<std::vector<Part
     PlaceQuery query;
     const StreamGroup::Progress* const progress = row.group->state.find(row.where);
     const bool known = progress != nullptr && progress->known && row.lag.floor && progress->known->floor == *row.lag.floor;
-    if (row.lag.floor && !known) query.at = row.lag.floor;
+    query.at = row.lag.floor;
+    query.time_known = known;
     questions.push_back({row.where, query});
   }
   broker.look_at(std::move(questions),
@@ -116,12 +117,15 @@ void GroupsImpl::lag_here(std::optional<std::string> name, Done<std::vector<Part
                      StreamGroup::Progress* const progress = row.group->state.find(row.where);
                      if (lag.floor) {
                        lag.lag = std::max<std::int64_t>(0, place.end - *lag.floor);
-                       if (progress != nullptr && place.append_time) progress->known = {*lag.floor, *place.append_time, place.estimated};
-                       const bool known = progress != nullptr && progress->known && progress->known->floor == *lag.floor;
+                       std::optional<StreamGroup::Progress::Known> known;
+                       if (progress != nullptr && progress->known && progress->known->floor == *lag.floor) known = progress->known;
+                       if (place.append_time) known = {*lag.floor, *place.append_time, place.estimated};
+                       // Of a floor below the log start it is the oldest record left that counts, which changes: nothing to keep.
+                       if (progress != nullptr && *lag.floor >= place.log_start) progress->known = known;
                        lag.lag_time = milliseconds(0);
                        if (*lag.lag > 0 && known) {
-                         lag.lag_time = std::max(milliseconds(0), now - progress->known->append_time);
-                         lag.lag_time_estimated = progress->known->estimated;
+                         lag.lag_time = std::max(milliseconds(0), now - known->append_time);
+                         lag.lag_time_estimated = known->estimated;
                        }
                      }
                      judge(row, place, now, lag);
