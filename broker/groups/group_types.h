@@ -36,6 +36,7 @@ inline constexpr std::size_t kCommitMetadataBytesMax = 4096;
 inline constexpr std::size_t kMembersMax = 10'000;
 inline constexpr std::size_t kSubscribedTopicsMax = 10'000;
 inline constexpr std::size_t kSeekHistoryMax = 50;
+inline constexpr std::size_t kSeekRowsMax = 10'000;  ///< Partitions moved by one seek; no topic has more.
 
 /// 1-249 bytes, any. Error invalid_argument names the rule.
 Status validate_group_name(std::string_view name);

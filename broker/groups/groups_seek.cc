@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "broker/groups/groups_impl.h"
 #include "storage/base/printable.h"
@@ -6,6 +7,13 @@
 /// Moving a group: a plan first, then, if asked, the move, which is remembered and can be taken back.
 namespace tidemark::broker {
 namespace {
+
+/// base + count, as far as numbers go: both may come from a client.
+std::int64_t saturating_add(std::int64_t base, std::int64_t count) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(base, count, &sum)) return sum;
+  return count < 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+}
 
 /// Where the target lies in one partition, before clamping; nullopt: it says nothing about this one.
 std::optional<std::int64_t> target_in(const SeekTarget& target, std::optional<Offset> from, const PlaceReport& place,
@@ -18,13 +26,14 @@ std::optional<std::int64_t> target_in(const SeekTarget& target, std::optional<Of
     case SeekTarget::Kind::offset:
       return target.value;
     case SeekTarget::Kind::relative:
-      return from.value_or(place.log_start).value + target.value;
+      return saturating_add(from.value_or(place.log_start).value, target.value);
     case SeekTarget::Kind::time:
       return place.by_time.value_or(place.end).value;
     case SeekTarget::Kind::after_start:
-      return place.log_start.value + target.value;
+      return saturating_add(place.log_start.value, target.value);
     case SeekTarget::Kind::before_end:
-      return place.end.value - target.value;
+      // The least number has no negative: one off does no harm so far out.
+      return saturating_add(place.end.value, -std::max(target.value, -std::numeric_limits<std::int64_t>::max()));
     case SeekTarget::Kind::group: {
       const auto other = others.find(where);
       if (other == others.end()) return std::nullopt;
@@ -97,6 +106,10 @@ void GroupsImpl::seek(RequestContext context, SeekRequest request, std::map<Name
       questions.push_back({target.key, query});
       targets.push_back(std::move(target));
     }
+  }
+  if (targets.size() > kSeekRowsMax) {
+    return done(Error{Errc::invalid_argument, "a seek moves at most " + std::to_string(kSeekRowsMax) + " partitions, not " +
+                                                  std::to_string(targets.size()) + ": move one topic at a time"});
   }
   if (targets.empty()) return done(Error{Errc::unknown_partition, "the group has no such partition to move"});
 
