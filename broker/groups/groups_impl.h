@@ -26,6 +26,7 @@ struct HomedGroup {
   SteadyTime timer_due{};
   std::unique_ptr<ClassicMembership> classic;  ///< Once somebody has joined that way.
   std::uint64_t commit_order = 0;
+  std::size_t commits_under_way = 0;  ///< Waiting to hear where their partitions end.
   Timestamp emptied{};  ///< When the last member left; the start of the broker if that was before.
   bool has_members() const { return !state.members().empty() || (classic && classic->size() > 0); }
   bool removing = false;  ///< Its end is being, or was, recorded.

@@ -66,6 +66,7 @@ void GroupsImpl::commit(CommitRequest request, Done<CommitReply> done) {
   if (group && group->removing) return done(Error{Errc::conflict, "group '" + printable(request.group) + "' is being removed"});
   if (!group && !request.member.empty()) return done(Error{Errc::unknown_group, "no group '" + printable(request.group) + "'"});
   if (!group) group = make(request.group, StartAt{});
+  ++group->commits_under_way;
 
   PendingCommit pending{.group = group,
                         .request = std::move(request),
@@ -94,6 +95,7 @@ void GroupsImpl::commit(CommitRequest request, Done<CommitReply> done) {
 void GroupsImpl::finish_commit(PendingCommit pending, const std::vector<Result<PlaceReport>>& places) {
   StreamGroup& state = pending.group->state;
   const CommitRequest& request = pending.request;
+  --pending.group->commits_under_way;
   if (Status may = may_commit(pending.group, request); !may) return pending.done(std::move(may).error());
   const bool assigned_here = !state.members().empty();
   const Timestamp now = broker.runtime.clock().now();
@@ -109,6 +111,11 @@ void GroupsImpl::finish_commit(PendingCommit pending, const std::vector<Result<P
       status = state.members().may_commit(request.member, request.epoch, pending.keys[i]);
     }
     if (status) state.commit(pending.keys[i], {entry.offset, entry.leader_epoch, entry.metadata, now}, pending.order);
+  }
+  const bool refused = std::ranges::none_of(pending.reply, &Status::has_value);
+  if (refused && pending.group->submitted == 0 && pending.group->commits_under_way == 0 && state.unused()) {
+    here().by_name.erase(request.group);  // It would have come into being with this commit.
+    return pending.done(std::move(pending.reply));
   }
   answer_settled(pending.group, std::move(pending.reply), std::move(pending.done));
 }

@@ -50,6 +50,8 @@ class StreamGroup {
   const std::deque<SeekRecord>& history() const { return history_; }
   std::uint64_t skipped_records() const { return skipped_records_; }
   std::uint64_t clamped_positions() const { return clamped_positions_; }
+  /// Nobody is in it and nothing is known but its beginning.
+  bool unused() const { return members_.empty() && progress_.empty() && topics_.empty() && settings_.empty() && !classic_; }
 
   void begin(Timestamp created, StartAt start);
   /// Errors: invalid_config. Nothing changed then.
