@@ -61,8 +61,8 @@ void GroupsImpl::end_one(ShardGroups& shard) {
 void GroupsImpl::settle(const GroupPtr& group, Committer::StateDone then) {
   // Nothing may follow the record that ends it.
   if (group->removing) return then(Error{Errc::conflict, "group '" + printable(group->state.name()) + "' is being removed"});
-  const bool whole = group->unrecorded;
   std::vector<storage::StateRecord> records = group->state.take_records();
+  const bool whole = group->unrecorded || (!records.empty() && group->outweighed());
   if (whole) records = group->state.snapshot();
   for (UniqueFunction<void()>& news : group->state.members().take_news()) news();
   if (records.empty()) {
@@ -76,6 +76,10 @@ void GroupsImpl::settle(const GroupPtr& group, Committer::StateDone then) {
   const std::uint64_t number = ++group->submitted;
   group->waiting.emplace_back(number, std::move(then));
   ++shards[shard].under_way;
+  std::uint64_t bytes = 0;
+  for (const storage::StateRecord& record : records) bytes += storage::StateLog::encoded_size(record);
+  group->delta_bytes = whole ? 0 : group->delta_bytes + bytes;
+  if (whole) group->snapshot_bytes = bytes;
   broker.committer->submit(std::move(records), broker.shards[shard]->shard, [this, shard, group, number, whole](Status recorded) {
     group->settled = number;
     if (!recorded) {
@@ -102,6 +106,7 @@ Status GroupsImpl::replay(const storage::StateRecord& record) {
   }
   GroupPtr& group = shard.by_name[record.stream.id];
   if (!group || record.type == storage::StateRecordType::snapshot) group = std::make_shared<HomedGroup>(record.stream.id);
+  (record.type == storage::StateRecordType::delta ? group->delta_bytes : group->snapshot_bytes) += storage::StateLog::encoded_size(record);
   return group->state.replay(record);
 }
 

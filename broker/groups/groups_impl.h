@@ -21,15 +21,20 @@ struct HomedGroup {
   bool unrecorded = false;      ///< A record could not be written: the next one is the whole group.
   std::uint64_t submitted = 0;  ///< Records handed to the committer, and how many of them are flushed.
   std::uint64_t settled = 0;
+  std::uint64_t delta_bytes = 0;  ///< Recorded since the whole was, and what that took.
+  std::uint64_t snapshot_bytes = 0;
   std::deque<std::pair<std::uint64_t, Committer::StateDone>> waiting;  ///< Answers, and the record each of them shows.
   std::optional<TimerId> timer;
   SteadyTime timer_due{};
   std::unique_ptr<ClassicMembership> classic;  ///< Once somebody has joined that way.
   std::uint64_t commit_order = 0;
   std::size_t commits_under_way = 0;  ///< Waiting to hear where their partitions end.
-  Timestamp emptied{};  ///< When the last member left; the start of the broker if that was before.
+  Timestamp emptied{};                ///< When the last member left; the start of the broker if that was before.
   bool has_members() const { return !state.members().empty() || (classic && classic->size() > 0); }
   bool removing = false;  ///< Its end is being, or was, recorded.
+  /// Deltas make nothing dead in the state log: once they outweigh the state by far, the whole is written, and they may go.
+  bool outweighed() const { return delta_bytes > kDeltaBytesMin && delta_bytes > 4 * snapshot_bytes; }
+  static constexpr std::uint64_t kDeltaBytesMin = 256 * 1024;
 };
 using GroupPtr = std::shared_ptr<HomedGroup>;
 

@@ -536,7 +536,6 @@ void NativeMembership::recovered(const TopicTable& topics, SteadyTime now, Times
   for (auto& [id, member] : members_) {
     if (!member->instance.empty()) instances_[member->instance] = id;
     for (const auto& [key, since] : member->assigned) holders_[key] = member.get();
-    for (const PartitionKey& key : member->revoking) holders_[key] = member.get();
     if (!member->subscription.regex.empty()) {
       re2::RE2::Options options(re2::RE2::Quiet);
       options.set_max_mem(kRegexMemory);
@@ -548,6 +547,10 @@ void NativeMembership::recovered(const TopicTable& topics, SteadyTime now, Times
     member->last_seen = wall;
     // What it was told last may have been lost with the connection.
     member->untold = true;
+  }
+  for (auto& [id, member] : members_) {
+    // Of a change in several records the last may be missing: what another has already, this one had given up.
+    std::erase_if(member->revoking, [&](const PartitionKey& key) { return !holders_.emplace(key, member.get()).second; });
     if (!member->revoking.empty()) member->revoke_deadline = now + member->rebalance_timeout;
   }
   shape_ = shape_of(topics);

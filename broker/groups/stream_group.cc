@@ -300,6 +300,29 @@ void StreamGroup::write_head(state::GroupChange& change) const {
   for (const auto& [key, value] : settings_) (*head.mutable_settings())[key] = value;
 }
 
+namespace {
+
+/// Member by member and seek by seek, since either can be large.
+void write(Parts& parts, state::GroupChange& membership) {
+  if (membership.has_epoch()) parts.part().set_epoch(membership.epoch());
+  for (std::string& id : *membership.mutable_removed_members()) {
+    parts.wrote(id.size() + 4);
+    parts.part().add_removed_members(std::move(id));
+  }
+  for (state::GroupChange::Member& member : *membership.mutable_members()) {
+    state::GroupChange::Member& out = *parts.part().add_members();
+    out.Swap(&member);
+    parts.wrote(out.ByteSizeLong());
+  }
+}
+void write(Parts& parts, const SeekRecord& seek) {
+  state::GroupChange::Seek& out = *parts.part().add_seeks();
+  write(seek, out);
+  parts.wrote(out.ByteSizeLong());
+}
+
+}  // namespace
+
 std::vector<storage::StateRecord> StreamGroup::take_records() {
   Parts parts;
   if (head_changed_) write_head(parts.part());
@@ -320,9 +343,9 @@ std::vector<storage::StateRecord> StreamGroup::take_records() {
       write(parts, where, progress == progress_.end() ? nullptr : &progress->second);
   }
   state::GroupChange membership;
-  if (members_.take_change(membership)) parts.part().MergeFrom(membership);
+  if (members_.take_change(membership)) write(parts, membership);
   for (const std::uint64_t id : changed_seeks_) {
-    if (const SeekRecord* const seek = find_seek(id)) write(*seek, *parts.part().add_seeks());
+    if (const SeekRecord* const seek = find_seek(id)) write(parts, *seek);
   }
   if (classic_changed_) write(parts, *classic_);
   head_changed_ = counters_changed_ = classic_changed_ = false;
@@ -337,10 +360,12 @@ std::vector<storage::StateRecord> StreamGroup::snapshot() const {
   write_head(parts.part());
   parts.part().set_skipped_records(skipped_records_);
   parts.part().set_clamped_positions(clamped_positions_);
-  members_.write_all(parts.part());
   parts.wrote(parts.part().ByteSizeLong());
+  state::GroupChange membership;
+  members_.write_all(membership);
+  write(parts, membership);
   if (classic_) write(parts, *classic_);
-  for (const SeekRecord& seek : history_) write(seek, *parts.part().add_seeks());
+  for (const SeekRecord& seek : history_) write(parts, seek);
   for (const auto& [id, note] : topics_) parts.topic(id).set_partitions_at_start(note.partitions_at_start);
   for (const auto& [where, progress] : progress_) write(parts, where, &progress);
   return parts.to_records(stream(), true);
