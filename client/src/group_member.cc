@@ -88,8 +88,8 @@ void GroupMember::on_reply(const Result<wire::GroupHeartbeatReply>& reply) {
   if (!reply) return on_error(reply.error());
   epoch_ = reply->epoch();
   if (const auto events = events_.lock()) {
-    if (reply->has_assignment()) events->on_assignment(partitions_from_wire(reply->assignment().partitions()));
     events->on_renewed();
+    if (active_ && reply->has_assignment()) events->on_assignment(partitions_from_wire(reply->assignment().partitions()));
   }
   if (in_flight_) return;  // What the events led to has sent the next one.
   if (again_) return come();

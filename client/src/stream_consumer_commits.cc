@@ -41,13 +41,9 @@ void StreamConsumerCore::commit(const TopicPartition& where, Offset next, Done<v
       return done(refused);
     }
     found->second.explicit_commit = next;
-    found->second.tracker.finish_below(next);
     commit_waiters_.push_back(std::move(done));
   }
-  on_strand([](StreamConsumerCore& self) {
-    self.settle_revocations();
-    self.pump_commit();
-  });
+  on_strand([](StreamConsumerCore& self) { self.pump_commit(); });
 }
 
 /// Begins the next commit, unless one is under way: then it follows.
@@ -63,7 +59,10 @@ void StreamConsumerCore::pump_commit() {
       if (at) held.tracker.skip_to(*at);
       const Offset floor = held.tracker.floor();
       if (!held.explicit_commit && (held.state == State::locating || floor == held.offered)) continue;
-      next.entries.push_back({.name = {where, held.incarnation}, .offset = held.explicit_commit.value_or(floor), .floor = floor});
+      next.entries.push_back({.name = {where, held.incarnation},
+                              .offset = held.explicit_commit.value_or(floor),
+                              .floor = floor,
+                              .is_explicit = held.explicit_commit.has_value()});
     }
   }
   if (next.entries.empty()) {
@@ -130,21 +129,23 @@ void StreamConsumerCore::on_commit_reply(std::uint64_t serial, const Result<wire
 Status StreamConsumerCore::settle_commit_entry(const CommitEntry& entry, const Status& answer) {
   const std::lock_guard lock(mutex_);
   HeldMap::value_type* const found = find(entry.name);
-  const bool was_explicit = found != nullptr && found->second.explicit_commit == entry.offset;
-  if (was_explicit) found->second.explicit_commit.reset();
+  if (found != nullptr && entry.is_explicit && found->second.explicit_commit == entry.offset) found->second.explicit_commit.reset();
   if (answer) {
     // Sought meanwhile: then the commit of the new place is still to come.
-    if (found != nullptr && entry.floor <= found->second.tracker.floor()) found->second.offered = entry.floor;
+    if (found == nullptr || entry.floor > found->second.tracker.floor()) return {};
+    Held& held = found->second;
+    held.offered = std::max(entry.floor, entry.offset);
+    if (entry.is_explicit) held.tracker.finish_below(entry.offset);
     return {};
   }
   // A topic that is gone has no position to keep.
-  if (answer.error().code == Errc::unknown_topic && !was_explicit) return {};
+  if (answer.error().code == Errc::unknown_topic && !entry.is_explicit) return {};
   Error error = answer.error();
   error.detail = to_string(entry.name.where) + ": " + error.detail;
   return error;
 }
 
-void StreamConsumerCore::finish_commit(const Status& outcome) {
+void StreamConsumerCore::finish_commit(Status outcome) {  // By value: it may be the outcome of what ends here.
   std::vector<Done<void>> waiters = std::move(commit_->waiters);
   commit_.reset();
   bool told = false, more = false;
@@ -162,6 +163,7 @@ void StreamConsumerCore::finish_commit(const Status& outcome) {
   if (told) on_arrived();
   for (Done<void>& waiter : waiters) waiter(outcome);
   if (more) pump_commit();
+  settle_revocations();  // A place that was named may have been all that was missing.
 }
 
 void StreamConsumerCore::arm_periodic_commit() {

@@ -109,6 +109,7 @@ class StreamConsumerCore final : public Closable, public MemberEvents, public st
     Name name;
     Offset offset;
     Offset floor;  ///< At that moment.
+    bool is_explicit = false;
   };
   /// The commit under way, in requests of bounded size, one after another.
   struct Commit {
@@ -159,7 +160,7 @@ class StreamConsumerCore final : public Closable, public MemberEvents, public st
   void send_commit();
   void on_commit_reply(std::uint64_t serial, const Result<wire::CommitOffsetsReply>& reply);
   Status settle_commit_entry(const CommitEntry& entry, const Status& answer);
-  void finish_commit(const Status& outcome);
+  void finish_commit(Status outcome);
   void arm_periodic_commit();
 
   void seek_to_committed(const Name& name, Done<void> done);

@@ -81,7 +81,7 @@ struct GroupSeek {
   std::string group;
   std::optional<std::string> topic = std::nullopt;  ///< nullopt: all of the group's.
   std::optional<std::int32_t> partition = std::nullopt;
-  Position to = Position::earliest();  ///< `committed` stays where it is.
+  Position to = Position::earliest();  ///< Not `committed`: that is where it is.
   std::string to_group = {};           ///< Not empty: to where that group stands, instead of `to`.
   bool execute = false;                ///< false: only the plan.
   bool force = false;                  ///< With live members: they are fenced, and come back at the new positions.

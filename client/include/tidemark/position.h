@@ -30,6 +30,7 @@ struct Position {
 
   static Position earliest() { return {.kind = Kind::earliest}; }
   static Position latest() { return {.kind = Kind::latest}; }
+  static Position committed() { return {.kind = Kind::committed}; }
   static Position at(std::int64_t offset) { return {.kind = Kind::offset, .count = offset}; }
   static Position after_start(std::int64_t count) { return {.kind = Kind::after_start, .count = count}; }
   static Position before_end(std::int64_t count) { return {.kind = Kind::before_end, .count = count}; }

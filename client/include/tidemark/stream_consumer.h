@@ -41,8 +41,8 @@ struct StreamOptions {
   /// is not done when the consumer closes, unless the loop says so with done().
   bool auto_done = false;
 
-  // Run on the client's executor, one at a time, never after close() has returned. They must be quick and must not block: done(),
-  // async_ calls and close() are fine in them.
+  // Run on the client's executor, one at a time, never after close() has returned; the first may come before the consumer is in the hands
+  // of whoever made it. They must be quick and must not block: done(), async_ calls and close() are fine in them.
   /// Before the first message of them. seek() and pause() work.
   std::function<void(const TopicPartitions&)> on_assigned = {};
   /// No further message of them is given out. They are handed over when everything given out is done, at `deadline` at the latest, and
