@@ -79,19 +79,44 @@ std::string candidates_of(const CommandPath& path) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
+/// Which names a verb is about: "topics", "groups", or neither.
+std::string names_for(const CLI::App& app) {
+  if (app.get_name() == "create") return {};  // A new name is no known one.
+  for (const CLI::Option* const option : app.get_options([](const CLI::Option* each) { return each->get_positional(); })) {
+    const std::string name = option->get_name(true);
+    if (name == "topic" || name == "topics") return "topics";
+    if (name == "group" || name == "groups") return "groups";
+  }
+  return {};
+}
+
+/// Behind these flags stands a name, whatever the verb.
+struct NamedFlag {
+  std::string_view flag;
+  std::string_view names;
+};
+constexpr NamedFlag kNamedFlags[] = {{"-g", "groups"}, {"--group", "groups"}, {"--topic", "topics"}, {"--into", "topics"}};
+
 /// The words on the line that are no flags pick the candidates; the longest known prefix of them wins.
 std::string bash_script(const std::vector<CommandPath>& paths) {
   std::string script =
       "_tidemark() {\n"
-      "  local word path='' candidates='' current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+      "  local word path='' candidates='' names='' current=\"${COMP_WORDS[COMP_CWORD]}\"\n"
       "  for word in '' \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
       "    case \"$word\" in -*) continue ;; esac\n"
       "    path=\"${path:+$path }$word\"\n"
       "    case \"$path\" in\n";
-  for (const CommandPath& path : paths) script += fmt::format("      '{}') candidates='{}' ;;\n", path.words, candidates_of(path));
+  for (const CommandPath& path : paths) {
+    script += fmt::format("      '{}') candidates='{}' names='{}' ;;\n", path.words, candidates_of(path), names_for(*path.app));
+  }
+  script +=
+      "    esac\n"
+      "  done\n"
+      "  case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n";
+  for (const NamedFlag& named : kNamedFlags) script += fmt::format("    {}) candidates='' names={} ;;\n", named.flag, named.names);
   return script +
-         "    esac\n"
-         "  done\n"
+         "  esac\n"
+         "  if [[ -n $names && $current != -* ]]; then candidates+=\" $(tidemark names \"$names\" 2>/dev/null)\"; fi\n"
          "  COMPREPLY=($(compgen -W \"$candidates\" -- \"$current\"))\n"
          "}\n"
          "complete -o default -F _tidemark tidemark\n";
@@ -112,6 +137,9 @@ std::string fish_script(const std::vector<CommandPath>& paths) {
     }
     for (const CLI::App* const verb : verbs_of(*path.app)) {
       script += fmt::format("complete -c tidemark -n '{}' -a {} -d '{}'\n", condition, verb->get_name(), verb->get_description());
+    }
+    if (const std::string names = names_for(*path.app); !names.empty()) {
+      script += fmt::format("complete -c tidemark -n '{}' -a '(tidemark names {} 2>/dev/null)'\n", condition, names);
     }
     for (const std::string& flag : flags_of(*path.app)) {
       script += fmt::format("complete -c tidemark -n '{}' -l {}\n", condition, flag.substr(2));

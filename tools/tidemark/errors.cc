@@ -80,6 +80,8 @@ std::string hint_for(const Error& error) {
       return "is tidemarkd running? --server HOST:PORT or TIDEMARK_SERVER names another one";
     case Errc::unknown_topic:
       return "`tidemark topic ls` lists the topics, `tidemark topic create T` makes one";
+    case Errc::unknown_group:
+      return "`tidemark group ls` lists the groups";
     case Errc::offset_out_of_range:
       return "`tidemark topic show T` lists each partition's range";
     case Errc::protocol_error:

@@ -67,6 +67,7 @@ Exit run(int argc, char** argv) {
   add_topic_commands(root, invocation);
   add_produce_command(root, invocation);
   add_consume_command(root, invocation);
+  add_group_commands(root, invocation);
   add_get_command(root, invocation);
   add_find_command(root, invocation);
   add_replay_command(root, invocation);
@@ -74,6 +75,7 @@ Exit run(int argc, char** argv) {
   add_bench_commands(root, invocation);
   add_status_commands(root, invocation);
   add_completion_command(root, invocation);
+  add_names_command(root, invocation);
 
   try {
     root.parse(argc, argv);

@@ -37,6 +37,7 @@ struct Invocation {
 void add_topic_commands(CLI::App& root, Invocation& invocation);
 void add_produce_command(CLI::App& root, Invocation& invocation);
 void add_consume_command(CLI::App& root, Invocation& invocation);
+void add_group_commands(CLI::App& root, Invocation& invocation);
 void add_get_command(CLI::App& root, Invocation& invocation);
 void add_find_command(CLI::App& root, Invocation& invocation);
 void add_replay_command(CLI::App& root, Invocation& invocation);
@@ -44,5 +45,6 @@ void add_log_commands(CLI::App& root, Invocation& invocation);
 void add_bench_commands(CLI::App& root, Invocation& invocation);
 void add_status_commands(CLI::App& root, Invocation& invocation);  ///< status, doctor, version.
 void add_completion_command(CLI::App& root, Invocation& invocation);
+void add_names_command(CLI::App& root, Invocation& invocation);  ///< What completion scripts ask for; not in the help.
 
 }  // namespace tidemark::tools

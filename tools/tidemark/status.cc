@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include "storage/base/units.h"
+#include "tools/tidemark/group_view.h"
 #include "tools/tidemark/options.h"
 #include "tools/tidemark/session.h"
 
 namespace tidemark::tools {
 namespace {
 
-boost::json::object status_to_json(const BrokerStatus& status) {
+boost::json::object status_to_json(const BrokerStatus& status, const std::string& verdict) {
   boost::json::object connections;
   for (const auto& [listener, count] : status.connections) connections[listener] = count;
   boost::json::object object;
@@ -29,14 +30,14 @@ boost::json::object status_to_json(const BrokerStatus& status) {
   object["memory_limit_bytes"] = status.memory_limit_bytes;
   object["read_only"] = !status.read_only.empty();
   object["read_only_reason"] = printable_text(status.read_only);
-  object["worst_verdict"] = nullptr;  // Known once there are groups.
+  object["worst_verdict"] = verdict;
   object["clean_start"] = status.clean_start;
   object["recovery_seconds"] = status.recovery_seconds;
   object["recovery_scanned_bytes"] = status.recovery_scanned_bytes;
   return object;
 }
 
-std::string status_page(const BrokerStatus& status, const std::string& server) {
+std::string status_page(const BrokerStatus& status, const std::string& verdict, const std::string& server) {
   std::string connections;
   for (const auto& [listener, count] : status.connections) {
     connections += fmt::format("{}{} {}", connections.empty() ? "" : ", ", printable_text(listener), count);
@@ -47,7 +48,8 @@ std::string status_page(const BrokerStatus& status, const std::string& server) {
   page += fmt::format("start        {}, {:.3f} s, {} scanned\n", status.clean_start ? "clean" : "after a crash", status.recovery_seconds,
                       format_size(status.recovery_scanned_bytes));
   page += fmt::format("flush        p50 {:.2f} ms, p99 {:.2f} ms\n", status.flush_ms_p50, status.flush_ms_p99);
-  page += fmt::format("topics       {}, {} partitions, {} groups\n", status.topics, status.partitions, status.groups);
+  page += fmt::format("topics       {}, {} partitions\n", status.topics, status.partitions);
+  page += fmt::format("groups       {}, the worst is {}\n", status.groups, verdict);
   page += fmt::format("connections  {}\n", connections.empty() ? "none" : connections);
   page += fmt::format("memory       {} of {}\n", format_size(status.memory_used_bytes), format_size(status.memory_limit_bytes));
   page += fmt::format("appends      {}\n", status.read_only.empty() ? "taken" : "refused: " + printable_text(status.read_only));
@@ -59,11 +61,14 @@ Exit show_status(const Globals& globals) {
   if (!client) return report(client.error(), globals.output);
   const Result<BrokerStatus> status = client->admin().status();
   if (!status) return report(status.error(), globals.output);
+  const Result<std::vector<GroupDescription>> groups = client->groups().list();
+  if (!groups) return report(groups.error(), globals.output);
+  const std::string verdict = worst_verdict(*groups);
   if (is_json(globals.output)) {
-    print_json(status_to_json(*status));
+    print_json(status_to_json(*status, verdict));
     return Exit::done;
   }
-  return write_stdout(status_page(*status, globals.server)) ? Exit::done : Exit::failed;
+  return write_stdout(status_page(*status, verdict, globals.server)) ? Exit::done : Exit::failed;
 }
 
 /// What only this side can see: whether client and broker are of one version.

@@ -61,7 +61,7 @@ Exit create(const CreateOptions& options, const Globals& globals) {
   const Result<TopicDescription> created = client->admin().create_topic(topic);
   if (!created) return report(created.error(), globals.output);
   if (is_json(globals.output)) {
-    print_json(topic_to_json(*created));
+    print_json(topic_to_json(*created, {}));  // Nobody reads it yet.
   } else {
     write_stderr(fmt::format("created topic {}: {}, {}\n", created->name, partitions_text(created->partitions), created->durability));
   }
@@ -74,8 +74,10 @@ Exit list(const ListOptions& options, const Globals& globals) {
   const Result<std::vector<TopicDescription>> topics = client->admin().list_topics(options.internal);
   if (!topics) return report(topics.error(), globals.output);
   if (is_json(globals.output)) {
+    const Result<std::vector<GroupDescription>> groups = client->groups().list();
+    if (!groups) return report(groups.error(), globals.output);
     boost::json::array list;
-    for (const TopicDescription& topic : *topics) list.push_back(topic_to_json(topic));
+    for (const TopicDescription& topic : *topics) list.push_back(topic_to_json(topic, *groups));
     print_json_list(list, globals.output);
     return Exit::done;
   }
@@ -88,7 +90,9 @@ Exit show(const std::string& topic, const Globals& globals) {
   const Result<TopicDescription> description = client->admin().describe_topic(topic);
   if (!description) return report(description.error(), globals.output);
   if (is_json(globals.output)) {
-    print_json(topic_details_to_json(*description));
+    const Result<std::vector<GroupDescription>> groups = client->groups().list();
+    if (!groups) return report(groups.error(), globals.output);
+    print_json(topic_details_to_json(*description, *groups));
     return Exit::done;
   }
   return write_stdout(topic_page(*description, globals.output == OutputFormat::wide)) ? Exit::done : Exit::failed;
@@ -115,7 +119,9 @@ Exit alter(const AlterOptions& options, const Globals& globals) {
   const Result<TopicDescription> altered = client->admin().alter_topic(options.topic, change);
   if (!altered) return report(altered.error(), globals.output);
   if (is_json(globals.output)) {
-    print_json(topic_to_json(*altered));
+    const Result<std::vector<GroupDescription>> groups = client->groups().list();
+    if (!groups) return report(groups.error(), globals.output);
+    print_json(topic_to_json(*altered, *groups));
   } else {
     write_stderr(fmt::format("altered topic {}\n", altered->name));
   }

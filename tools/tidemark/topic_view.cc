@@ -1,5 +1,7 @@
 #include "tools/tidemark/topic_view.h"
 
+#include <algorithm>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -44,7 +46,7 @@ boost::json::object partition_to_json(const PartitionDescription& partition) {
 
 }  // namespace
 
-boost::json::object topic_to_json(const TopicDescription& topic) {
+boost::json::object topic_to_json(const TopicDescription& topic, std::span<const GroupDescription> groups) {
   boost::json::object object;
   object["name"] = printable_text(topic.name);
   object["id"] = topic.id;
@@ -56,12 +58,16 @@ boost::json::object topic_to_json(const TopicDescription& topic) {
   object["created_time"] = format_time(topic.created);
   object["created_ms"] = topic.created.time_since_epoch().count();
   object["config"] = settings_to_json(topic.config);
-  object["groups"] = boost::json::array();
+  boost::json::array readers;
+  for (const GroupDescription& group : groups) {
+    if (std::ranges::find(group.topics, topic.name) != group.topics.end()) readers.emplace_back(printable_text(group.name));
+  }
+  object["groups"] = std::move(readers);
   return object;
 }
 
-boost::json::object topic_details_to_json(const TopicDescription& topic) {
-  boost::json::object object = topic_to_json(topic);
+boost::json::object topic_details_to_json(const TopicDescription& topic, std::span<const GroupDescription> groups) {
+  boost::json::object object = topic_to_json(topic, groups);
   object["effective_config"] = settings_to_json(topic.effective_config);
   boost::json::array partitions;
   for (const PartitionDescription& partition : topic.partition_list) partitions.push_back(partition_to_json(partition));
