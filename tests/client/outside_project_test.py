@@ -1,4 +1,5 @@
-"""Installs the client, builds a project outside the tree against it with g++, and runs that against a broker.
+"""Installs the client, builds a project outside the tree and the event bus against it with g++, and runs the project against
+a broker.
 
 usage: outside_project_test.py BUILD_DIR SOURCE_DIR"""
 
@@ -28,6 +29,11 @@ with tempfile.TemporaryDirectory(prefix="tidemark-outside-") as home:
     run("cmake", "-S", home / "source", "-B", home / "build", "-DCMAKE_CXX_COMPILER=g++", "-DCMAKE_BUILD_TYPE=Debug",
         f"-DCMAKE_PREFIX_PATH={home / 'prefix'}")
     run("cmake", "--build", home / "build")
+    # The example's services are such programs too.
+    shutil.copytree(source_dir / "examples/event-bus", home / "event-bus")
+    run("cmake", "-S", home / "event-bus", "-B", home / "event-bus-build", "-DCMAKE_CXX_COMPILER=g++", "-DCMAKE_BUILD_TYPE=Debug",
+        f"-DCMAKE_PREFIX_PATH={home / 'prefix'}")
+    run("cmake", "--build", home / "event-bus-build")
     with Broker(build_dir / "bin") as broker:
         broker.start()
         output = run(home / "build/outside", broker.server, "outside-project")
