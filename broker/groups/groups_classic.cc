@@ -46,11 +46,9 @@ ClassicMembership& GroupsImpl::classic(const GroupPtr& group) {
       arm(settled);
     });
   };
-  if (reader.topics) {
-    hooks.subscription_changed = [this](std::string_view, ByteView before, ByteView after) {
-      return reader.topics(before) != reader.topics(after);
-    };
-  }
+  hooks.subscription_changed = [this](std::string_view, ByteView before, ByteView after) {
+    return reader.topics && reader.topics(before) != reader.topics(after);
+  };
   group->classic = std::make_unique<ClassicMembership>(options, std::move(hooks));
   return *group->classic;
 }

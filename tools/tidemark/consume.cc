@@ -88,7 +88,7 @@ Result<GroupConsumptionPlan> make_group_plan(const ConsumeOptions& options, cons
   if (!to) return to.error();
   plan.to = *to;
   if (!options.filter.empty()) {
-    Result<Filter> filter = Filter::parse(options.filter, now());
+    Result<broker::RecordFilter> filter = broker::RecordFilter::parse(options.filter, now());
     if (!filter) return filter.error();
     plan.filter = *std::move(filter);
   }

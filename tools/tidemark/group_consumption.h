@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/record_filter.h"
 #include "tidemark/client.h"
 #include "tools/tidemark/errors.h"
 #include "tools/tidemark/interrupts.h"
@@ -21,7 +22,7 @@ struct GroupConsumptionPlan {
   bool start_was_named = false;               ///< By --from: worth a word when the group has a position already.
   bool acknowledge = true;                    ///< What was printed is committed.
   std::optional<Position> to = std::nullopt;  ///< Exclusive, resolved at the start; latest() = the ends at that moment.
-  std::optional<Filter> filter = std::nullopt;
+  std::optional<broker::RecordFilter> filter = std::nullopt;
   std::optional<std::uint64_t> count_max = std::nullopt;
   std::optional<std::chrono::milliseconds> silence_max = std::nullopt;  ///< Longest time without a record.
   OutputFormat output = OutputFormat::table;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "broker/groups/groups.h"
+#include "protocol/kafka/adapter/consumer_protocol.h"
 #include "protocol/net/session_server.h"
 
 namespace tidemark::kafka {
@@ -42,7 +44,9 @@ net::ListenerOptions ServerOptions::listener() const {
 }
 
 Server::Server(broker::Broker& broker, broker::ThreadRuntime& runtime, ServerOptions options)
-    : impl_(std::make_unique<Impl>(broker, runtime, std::move(options))) {}
+    : impl_(std::make_unique<Impl>(broker, runtime, std::move(options))) {
+  broker.groups().set_classic_reader({read_subscription, read_assignment});
+}
 Server::~Server() = default;
 
 Status Server::start() { return impl_->server.start(); }
