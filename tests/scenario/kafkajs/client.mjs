@@ -40,7 +40,10 @@ async function consume(groupId, topic, seen) {
   const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500 });
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
-  const joined = new Promise((resolve) => consumer.on(consumer.events.GROUP_JOIN, resolve));
+  const joined = new Promise((resolve, reject) => {
+    consumer.on(consumer.events.GROUP_JOIN, resolve);
+    consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
+  });
   await consumer.run({ eachMessage: async ({ message, partition }) => seen(message, partition) });
   await joined;
   return consumer;
