@@ -18,6 +18,7 @@ class Broker:
         self.data_dir = pathlib.Path(data_dir) if data_dir else pathlib.Path(self.home.name) / "data"
         self.flags = list(flags)
         self.kafka_listen = kafka  # "127.0.0.1:0": a free port.
+        self.native = "127.0.0.1:0"
         self.process = None
         self.ports = None
 
@@ -28,7 +29,7 @@ class Broker:
             self.log.close()
         self.log = open(pathlib.Path(self.home.name) / "log", "ab")
         self.process = subprocess.Popen(
-            [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", "127.0.0.1:0", "--kafka", self.kafka_listen,
+            [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", self.native, "--kafka", self.kafka_listen,
              "--redis", "off", "--http", "127.0.0.1:0", "--ports-file", ports_file, *self.flags],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         end = time.monotonic() + deadline
