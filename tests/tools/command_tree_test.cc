@@ -18,7 +18,9 @@ class CommandTree : public testing::Test {
     CLI::App* const topic = root.add_subcommand("topic", "Topics")->alias("topics");
     topic->add_subcommand("create", "Make one")->add_option("--partitions", partitions);
     topic->add_subcommand("ls", "List")->alias("list");
+    topic->add_subcommand("show", "Look")->add_option("topic", name);
     root.add_subcommand("produce", "Write");
+    root.add_subcommand("names", "For scripts")->group("");
   }
   std::string explain(const std::vector<std::string>& arguments) { return explain_unknown_verb(root, arguments); }
 
@@ -26,6 +28,7 @@ class CommandTree : public testing::Test {
   std::string server;
   bool yes = false;
   int partitions = 0;
+  std::string name;
 };
 
 TEST_F(CommandTree, suggests_the_verb_that_was_meant) {
@@ -37,7 +40,7 @@ TEST_F(CommandTree, suggests_the_verb_that_was_meant) {
 
 TEST_F(CommandTree, lists_the_verbs_when_none_is_near_or_none_is_given) {
   EXPECT_EQ(explain({"banana"}), "unknown verb `banana`; known are topic, produce");
-  EXPECT_EQ(explain({"topic"}), "`topic` needs a verb: create, ls");
+  EXPECT_EQ(explain({"topic"}), "`topic` needs a verb: create, ls, show");
   EXPECT_EQ(explain({}), "`tidemark` needs a verb: topic, produce");
 }
 
@@ -50,12 +53,20 @@ TEST_F(CommandTree, is_not_confused_by_flags_and_their_values) {
 
 TEST_F(CommandTree, completes_every_verb_and_flag) {
   const std::string bash = completion_script(root, "bash");
-  EXPECT_THAT(bash, HasSubstr("'topic') candidates='create ls "));
-  EXPECT_THAT(bash, HasSubstr("'topic create') candidates='--help --partitions --server --yes'"));
+  EXPECT_THAT(bash, HasSubstr("'topic') candidates='create ls show "));
+  EXPECT_THAT(bash, HasSubstr("'topic create') candidates='--help --partitions --server --yes' names=''"));
   EXPECT_THAT(completion_script(root, "zsh"), HasSubstr("bashcompinit"));
   EXPECT_THAT(completion_script(root, "fish"),
               HasSubstr("complete -c tidemark -n '__fish_seen_subcommand_from topic' -a create -d 'Make one'"));
   EXPECT_EQ(completion_script(root, "csh"), "");
+}
+
+TEST_F(CommandTree, completes_names_that_only_the_broker_knows) {
+  const std::string bash = completion_script(root, "bash");
+  EXPECT_THAT(bash, HasSubstr("'topic show') candidates='--help --server --yes' names='topics'"));
+  EXPECT_THAT(bash, HasSubstr("-g) candidates='' names=groups"));
+  EXPECT_THAT(bash, testing::Not(HasSubstr("'names')")));
+  EXPECT_THAT(completion_script(root, "fish"), HasSubstr("-a '(tidemark names topics 2>/dev/null)'"));
 }
 
 }  // namespace
