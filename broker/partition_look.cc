@@ -41,15 +41,18 @@ void Partition::look_at_places(std::optional<Offset> at, bool time_known, std::o
   if (closed_) return done(*closed_);
   const Offset start = log_->log_start();
   const Offset end = high_watermark();
+  if (at && *at >= start && *at < end) report.quarantined = log_->damage_at(*at) != nullptr;
+  // Mostly, nothing is left to be looked up: lag asks this of very many partitions at once.
+  const bool at_matters = at && (!time_known || *at < start);
+  if (!at_matters && !and_at) return done(report);
   auto places = std::make_shared<Places>();
   const auto plan = [&](std::optional<Offset> offset, std::optional<storage::PlacePlan>& needed, std::optional<storage::Place>& known) {
     if (!offset || start == end || *offset >= end) return;
     needed = log_->plan_place(std::max(*offset, start));
     known = log_->place_of(std::max(*offset, start));
   };
-  if (!time_known || (at && *at < start)) plan(at, places->first, places->at);
+  if (at_matters) plan(at, places->first, places->at);
   plan(and_at, places->second, places->and_at);
-  if (at && *at >= start && *at < end) report.quarantined = log_->damage_at(*at) != nullptr;
   const std::uint64_t bytes_all = log_->size_bytes();
   const bool both = at && and_at;
   auto finish = [report, places, bytes_all, both]() mutable {
