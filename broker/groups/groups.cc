@@ -34,6 +34,14 @@ GroupPtr GroupsImpl::find(std::string_view name) {
   return found == shard.by_name.end() ? nullptr : found->second;
 }
 
+std::vector<GroupPtr> GroupsImpl::groups_here() {
+  std::vector<GroupPtr> groups;
+  for (const auto& [name, group] : here().by_name) {
+    if (!group->removing) groups.push_back(group);
+  }
+  return groups;
+}
+
 Result<GroupPtr> GroupsImpl::get(const std::string& name) {
   GroupPtr group = find(name);
   if (!group) return unknown(name);

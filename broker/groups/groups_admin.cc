@@ -1,5 +1,6 @@
 #include <algorithm>
-#include <tuple>
+#include <iterator>
+#include <span>
 
 #include "broker/groups/groups_impl.h"
 #include "storage/base/printable.h"
@@ -138,33 +139,31 @@ void Groups::list(const RequestContext&, Done<std::vector<GroupInfo>> done) {
     done(std::move(all));
   };
   impl->from_all_shards<GroupInfo>(std::move(sorted), [impl](Done<std::vector<GroupInfo>> answer) {
-    // All of it is shown once the last record of each group is flushed.
-    struct Waiting {
-      std::vector<GroupInfo> infos;
-      std::size_t left = 1;
-      std::optional<Error> error;
-      Done<std::vector<GroupInfo>> answer;
-      void one_less() {
-        if (--left > 0) return;
-        if (error) return answer(*error);
-        answer(std::move(infos));
-      }
-    };
-    auto waiting = std::make_shared<Waiting>();
-    waiting->answer = std::move(answer);
-    const std::map<std::string, GroupPtr, std::less<>> groups = impl->here().by_name;
-    for (const auto& [name, group] : groups) {
-      if (group->removing) continue;
-      ++waiting->left;
-      waiting->infos.push_back(impl->describe(group));
-      impl->settle(group, [waiting](Status recorded) {
-        if (!recorded) waiting->error = recorded.error();
-        waiting->one_less();
-      });
-    }
-    waiting->one_less();
+    const std::vector<GroupPtr> groups = impl->groups_here();
+    std::vector<GroupInfo> infos;
+    for (const GroupPtr& group : groups) infos.push_back(impl->describe(group));
+    impl->answer_settled(groups, std::move(infos), std::move(answer));
   });
 }
+
+namespace {
+
+/// Sorted by group. A group's rows come together and in order, so only the groups are sorted, and each row is moved once.
+std::vector<PartitionLag> by_group(std::vector<PartitionLag> rows) {
+  std::vector<std::span<PartitionLag>> groups;
+  for (auto row = rows.begin(); row != rows.end();) {
+    const auto end = std::find_if(row, rows.end(), [&](const PartitionLag& other) { return other.group != row->group; });
+    groups.emplace_back(row, end);
+    row = end;
+  }
+  std::ranges::sort(groups, {}, [](const std::span<PartitionLag>& group) -> const std::string& { return group.front().group; });
+  std::vector<PartitionLag> sorted;
+  sorted.reserve(rows.size());
+  for (const std::span<PartitionLag>& group : groups) std::ranges::move(group, std::back_inserter(sorted));
+  return sorted;
+}
+
+}  // namespace
 
 void Groups::lag(const RequestContext&, std::optional<std::string> name, Done<std::vector<PartitionLag>> done) {
   GroupsImpl* const impl = impl_.get();
@@ -176,7 +175,7 @@ void Groups::lag(const RequestContext&, std::optional<std::string> name, Done<st
                                                     });
   }
   Done<std::vector<PartitionLag>> sorted = [done = std::move(done)](Result<std::vector<PartitionLag>> all) mutable {
-    if (all) std::ranges::sort(*all, {}, [](const PartitionLag& row) { return std::tie(row.group, row.topic, row.partition); });
+    if (all) all = by_group(*std::move(all));
     done(std::move(all));
   };
   impl->from_all_shards<PartitionLag>(std::move(sorted),

@@ -85,6 +85,26 @@ struct GroupsImpl {
         done(std::move(recorded).error());
     });
   }
+  /// The same for what several groups show.
+  template <class T>
+  void answer_settled(const std::vector<GroupPtr>& groups, T value, Done<T> done) {
+    auto waiting = std::make_shared<Countdown>();
+    auto failed = std::make_shared<std::optional<Error>>();
+    waiting->done = [failed, value = std::move(value), done = std::move(done)]() mutable {
+      if (*failed) return done(**failed);
+      done(std::move(value));
+    };
+    waiting->left += groups.size();
+    for (const GroupPtr& group : groups) {
+      settle(group, [waiting, failed](const Status& recorded) {
+        if (!recorded) *failed = recorded.error();
+        waiting->one_less();
+      });
+    }
+    waiting->one_less();
+  }
+  /// All that are not being removed.
+  std::vector<GroupPtr> groups_here();
   void arm(const GroupPtr& group);
   void expire_members(const GroupPtr& group);
   /// The part of the group whose members assign; made when first asked for.

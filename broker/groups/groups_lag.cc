@@ -77,6 +77,28 @@ void add_rows(const GroupPtr& group, const std::map<PartitionKey, std::string>& 
   }
 }
 
+/// What the partition says of where the group is in it.
+void fill(Row& row, const PlaceReport& place, Timestamp now) {
+  PartitionLag& lag = row.lag;
+  lag.log_start = place.log_start;
+  lag.end = place.end;
+  if (lag.floor) {
+    StreamGroup::Progress* const progress = row.group->state.find(row.where);
+    lag.lag = std::max<std::int64_t>(0, place.end - *lag.floor);
+    std::optional<StreamGroup::Progress::Known> known;
+    if (progress != nullptr && progress->known && progress->known->floor == *lag.floor) known = progress->known;
+    if (place.append_time) known = {*lag.floor, *place.append_time, place.estimated};
+    // Of a floor below the log start it is the oldest record left that counts, which changes: nothing to keep.
+    if (progress != nullptr && *lag.floor >= place.log_start) progress->known = known;
+    lag.lag_time = milliseconds(0);
+    if (*lag.lag > 0 && known) {
+      lag.lag_time = std::max(milliseconds(0), now - known->append_time);
+      lag.lag_time_estimated = known->estimated;
+    }
+  }
+  judge(row, place, now, lag);
+}
+
 }  // namespace
 
 void GroupsImpl::lag_here(std::optional<std::string> name, Done<std::vector<PartitionLag>> done) {
@@ -86,75 +108,34 @@ void GroupsImpl::lag_here(std::optional<std::string> name, Done<std::vector<Part
     if (!group) return done(std::move(group).error());
     groups.push_back(*group);
   } else {
-    for (const auto& [unused, group] : here().by_name) {
-      if (!group->removing) groups.push_back(group);
-    }
+    groups = groups_here();
   }
-  auto rows = std::make_shared<std::vector<Row>>();
+  std::vector<Row> rows;
   const TopicTable& topic_table = topics(broker.current_shard());
-  for (const GroupPtr& group : groups) add_rows(group, classic_owners(group), topic_table, *rows);
+  for (const GroupPtr& group : groups) add_rows(group, classic_owners(group), topic_table, rows);
 
   std::vector<PlaceQuestion> questions;
-  for (const Row& row : *rows) {
-    PlaceQuery query;
+  questions.reserve(rows.size());
+  for (const Row& row : rows) {
     const StreamGroup::Progress* const progress = row.group->state.find(row.where);
     const bool known = progress != nullptr && progress->known && row.lag.floor && progress->known->floor == *row.lag.floor;
+    PlaceQuery query;
     query.at = row.lag.floor;
     query.time_known = known;
     questions.push_back({row.where, query});
   }
-  broker.look_at(std::move(questions),
-                 [this, groups = std::move(groups), rows, done = std::move(done)](std::vector<Result<PlaceReport>> places) mutable {
-                   const Timestamp now = broker.runtime.clock().now();
-                   std::vector<PartitionLag> lags;
-                   for (std::size_t i = 0; i < rows->size(); ++i) {
-                     Row& row = (*rows)[i];
-                     if (!places[i]) continue;  // The topic was deleted meanwhile.
-                     const PlaceReport& place = *places[i];
-                     PartitionLag& lag = row.lag;
-                     lag.log_start = place.log_start;
-                     lag.end = place.end;
-                     StreamGroup::Progress* const progress = row.group->state.find(row.where);
-                     if (lag.floor) {
-                       lag.lag = std::max<std::int64_t>(0, place.end - *lag.floor);
-                       std::optional<StreamGroup::Progress::Known> known;
-                       if (progress != nullptr && progress->known && progress->known->floor == *lag.floor) known = progress->known;
-                       if (place.append_time) known = {*lag.floor, *place.append_time, place.estimated};
-                       // Of a floor below the log start it is the oldest record left that counts, which changes: nothing to keep.
-                       if (progress != nullptr && *lag.floor >= place.log_start) progress->known = known;
-                       lag.lag_time = milliseconds(0);
-                       if (*lag.lag > 0 && known) {
-                         lag.lag_time = std::max(milliseconds(0), now - known->append_time);
-                         lag.lag_time_estimated = known->estimated;
-                       }
-                     }
-                     judge(row, place, now, lag);
-                     lags.push_back(std::move(lag));
-                   }
-                   // Floors and members are shown once they are flushed.
-                   struct Waiting {
-                     std::vector<PartitionLag> lags;
-                     std::size_t left = 1;
-                     std::optional<Error> error;
-                     Done<std::vector<PartitionLag>> done;
-                     void one_less() {
-                       if (--left > 0) return;
-                       if (error) return done(*error);
-                       done(std::move(lags));
-                     }
-                   };
-                   auto waiting = std::make_shared<Waiting>();
-                   waiting->lags = std::move(lags);
-                   waiting->done = std::move(done);
-                   for (const GroupPtr& group : groups) {
-                     ++waiting->left;
-                     settle(group, [waiting](Status recorded) {
-                       if (!recorded) waiting->error = recorded.error();
-                       waiting->one_less();
-                     });
-                   }
-                   waiting->one_less();
-                 });
+  broker.look_at(std::move(questions), [this, groups = std::move(groups), rows = std::move(rows),
+                                        done = std::move(done)](std::vector<Result<PlaceReport>> places) mutable {
+    std::vector<PartitionLag> lags;
+    lags.reserve(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!places[i]) continue;  // The topic was deleted meanwhile.
+      fill(rows[i], *places[i], broker.runtime.clock().now());
+      lags.push_back(std::move(rows[i].lag));
+    }
+    // Floors and members are shown once they are flushed.
+    answer_settled(groups, std::move(lags), std::move(done));
+  });
 }
 
 }  // namespace tidemark::broker
