@@ -104,12 +104,13 @@ std::vector<std::int32_t> ReaderCore::partitions() const {
 }
 
 void ReaderCore::shutdown() {
-  feeds_->close();
   {
+    // First: feeds that have ended would look like a reader that has finished.
     const std::lock_guard lock(mutex_);
     if (std::exchange(closed_, true)) return;
     arrived_.notify_all();
   }
+  feeds_->close();
   serve_waiter();
 }
 
