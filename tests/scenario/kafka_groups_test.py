@@ -94,7 +94,7 @@ class KafkaGroups(unittest.TestCase):
 
     def test_commits_survive_kill_9_and_are_what_our_tools_show(self):
         self.produce(0, RECORDS)
-        first = self.consumer("billing")
+        first = self.consumer("billing", **{"session.timeout.ms": 6000})
         values = self.read(first, RECORDS // 2)
         first.commit(asynchronous=False)
         shown = self.group("billing")

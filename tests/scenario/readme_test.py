@@ -13,10 +13,10 @@ readme = pathlib.Path(__file__).resolve().parents[2] / "README.md"
 blocks = re.findall(r"^```sh tour\n(.*?)^```$", readme.read_text(), re.M | re.S)
 assert len(blocks) >= 5, f"only {len(blocks)} blocks of the tour were found"
 
-with Broker(sys.argv[1]) as broker, tempfile.TemporaryDirectory() as folder:
+with Broker(sys.argv[1], kafka="127.0.0.1:0") as broker, tempfile.TemporaryDirectory() as folder:
     broker.start()
     environment = {**os.environ, "PATH": f"{pathlib.Path(sys.argv[1]).resolve()}:{os.environ['PATH']}", "TIDEMARK_SERVER": broker.server,
-                   "TIDEMARK_DATA": str(broker.data_dir)}
+                   "TIDEMARK_DATA": str(broker.data_dir), "TIDEMARK_KAFKA": broker.kafka}
     output = ""
     for block in blocks:
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", block], cwd=folder, env=environment, capture_output=True, text=True)
@@ -25,6 +25,7 @@ with Broker(sys.argv[1]) as broker, tempfile.TemporaryDirectory() as folder:
     assert "ada=paid" in output and "bob=created" in output, output
     assert output.index("ada=created") < output.index("ada=paid"), "one key's records keep their order"
     assert "\n1001\n1002\n1003\n" in "\n" + output, output[-2000:]
+    assert "kafka" in output, output  # A Kafka client's group, as our own command shows it.
     assert "sound" in output, output[-500:]
     # The promise the tour ends with.
     broker.kill()
