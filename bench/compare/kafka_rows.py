@@ -1,10 +1,10 @@
 """The Kafka listener beside Apache Kafka: one librdkafka client, the same topic shapes, peers taking turns within one run.
 
-Each shape is measured as probe A probe B probe ... and again. A round counts if its probes agree within PROBE_SPREAD. Figures are medians of the rounds;
-ratios are medians of the ratios within a round, against our own broker with a flush before each acknowledgement.
+Each shape is measured as probe A probe B probe ... and again. Rates and latencies count only of rounds whose probes agree within PROBE_SPREAD.
+Figures are medians of the rounds; ratios are medians of the ratios within a round, against our own broker with a flush before each acknowledgement.
 
 CPU is counted until the data is on disk (a sync is within the window): of the broker's process, and of the machine minus the client, which also holds
-the kernel's writing and whatever else the machine does meanwhile.
+the kernel's writing and whatever else the machine does meanwhile. CPU time does not wait for a disk: its medians are of all rounds.
 """
 
 import contextlib
@@ -113,55 +113,55 @@ def with_cpu(pid, measure):
 
 
 def rounds(options, peers, measure):
-    """[{peer: figures}] of the rounds whose probes agree."""
-    kept = []
+    """[{peer: figures}] of all rounds, each with `agreed`: whether its probes did."""
+    done = []
     for number in range(options.pairs):
         probes = [probe("write", options.dir, 128, 1024)["mb_per_second"]]
         figures = {}
         for peer in peers:
             figures[peer.name] = measure(peer, number)
             probes.append(probe("write", options.dir, 128, 1024)["mb_per_second"])
-        if max(probes) <= PROBE_SPREAD * min(probes):
-            kept.append({**figures, "probe": statistics.median(probes)})
-    return kept
+        done.append({**figures, "probe": statistics.median(probes), "agreed": max(probes) <= PROBE_SPREAD * min(probes)})
+    return done
 
 
 def median(kept, peer, key):
     return statistics.median(one[peer.name][key] for one in kept)
 
 
-def report(options, results, title, peers, kept, rate):
-    """One line a peer; `rate` is the figure ratios are made of, larger is better."""
-    if not kept:
-        print(f"| {title} | no round whose probes agreed, of {options.pairs} | | | | | | |", flush=True)
-    for peer in peers if kept else ():
-        ratios = [one[peer.name][rate] / one[peers[0].name][rate] for one in kept]
-        latency = [f"{median(kept, peer, key):.3g}" for key in ("p50_ms", "p99_ms", "p999_ms") if key in kept[0][peer.name]]
-        cpu = [f"{median(kept, peer, f'broker_cpu_per_{unit}'):.2f} / {median(kept, peer, f'machine_cpu_per_{unit}'):.2f}" for unit in ("million", "gb")]
-        print(f"| {title} | {peer.name} | {median(kept, peer, 'records_per_second'):,.0f} | {median(kept, peer, 'mb_per_second'):.0f} | "
-              f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}, {len(kept)} of {options.pairs}) | {' / '.join(latency)} | "
-              f"{cpu[0]} | {cpu[1]} |", flush=True)
-    results.append({"row": f"kafka {title}", "rounds": kept})
+def report(options, results, title, peers, done):
+    """One line a peer."""
+    kept = [one for one in done if one["agreed"]]
+    for peer in peers:
+        cpu = [f"{median(done, peer, f'broker_cpu_per_{unit}'):.2f} / {median(done, peer, f'machine_cpu_per_{unit}'):.2f}" for unit in ("million", "gb")]
+        speed = f"no round whose probes agreed, of {options.pairs} | | | "
+        if kept:
+            ratios = [one[peer.name]["records_per_second"] / one[peers[0].name]["records_per_second"] for one in kept]
+            latency = [f"{median(kept, peer, key):.3g}" for key in ("p50_ms", "p99_ms", "p999_ms") if key in kept[0][peer.name]]
+            speed = (f"{median(kept, peer, 'records_per_second'):,.0f} | {median(kept, peer, 'mb_per_second'):.0f} | "
+                     f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f}, {len(kept)} of {options.pairs}) | {' / '.join(latency)}")
+        print(f"| {title} | {peer.name} | {speed} | {cpu[0]} | {cpu[1]} |", flush=True)
+    results.append({"row": f"kafka {title}", "rounds": done})
 
 
 def bench_shape(options, results, peers, shape):
     label, size, partitions, batching, mib = shape
-    count = mib * 1024 * 1024 // size
+    count = int(mib * options.scale * 1024 * 1024) // size
     title = f"{label}, {partitions} partition{'s' if partitions > 1 else ''}, {'large batches' if batching == 'large' else '10 a request'}"
     for peer in peers:
         peer.topic("t", partitions)
-    kept = rounds(options, peers, lambda peer, _: with_cpu(
+    done = rounds(options, peers, lambda peer, _: with_cpu(
         peer.pid, lambda: kafka_load("produce", peer.server, "t", partitions, count, size, batching)))
-    report(options, results, f"produce {title}", peers, kept, "records_per_second")
-    if kept:
-        print(f"|   raw write + flush in that time | | | {statistics.median(one['probe'] for one in kept):.0f} | | | | |")
+    report(options, results, f"produce {title}", peers, done)
+    probes = [one["probe"] for one in done]
+    print(f"|   raw write + flush in that time | | | {statistics.median(probes):.0f} ({min(probes):.0f}–{max(probes):.0f}) | | | | |")
     ceiling = kafka_load("produce", "--null", "t", partitions, count, size, batching)
     print(f"|   the client alone | | {ceiling['records_per_second']:,.0f} | {ceiling['mb_per_second']:.0f} | | | "
           f"client CPU {ceiling['client_cpu_seconds'] / count * 1e6:.2f} | |", flush=True)
     results.append({"row": f"kafka client alone {title}", **ceiling})
     if batching == "large":
-        kept = rounds(options, peers, lambda peer, _: with_cpu(peer.pid, lambda: kafka_load("consume", peer.server, "t", partitions)))
-        report(options, results, f"consume {title}", peers, kept, "records_per_second")
+        done = rounds(options, peers, lambda peer, _: with_cpu(peer.pid, lambda: kafka_load("consume", peer.server, "t", partitions)))
+        report(options, results, f"consume {title}", peers, done)
     for peer in peers:
         peer.drop("t")
 
@@ -171,14 +171,17 @@ def bench_latency(options, results, peers):
         peer.topic(f"latency-{number}", 1)
         return kafka_load("latency", peer.server, f"latency-{number}", LATENCY_RATE * options.latency_seconds, 100, LATENCY_RATE)
 
-    kept = rounds(options, peers, measure)
+    done = rounds(options, peers, measure)
+    kept = [one for one in done if one["agreed"]]
     print(f"\n| end to end, {LATENCY_RATE} records/s of 100 B | p50 / p99 / p99.9 ms | the acknowledgement alone |\n| --- | --- | --- |")
+    if not kept:
+        print(f"| no round whose probes agreed, of {options.pairs} | | |")
     for peer in peers if kept else ():
         figures = [" / ".join(f"{median(kept, peer, prefix + key):.3g}" for key in ("p50_ms", "p99_ms", "p999_ms")) for prefix in ("", "ack_")]
         print(f"| {peer.name} ({len(kept)} of {options.pairs} rounds) | {figures[0]} | {figures[1]} |", flush=True)
     flush = probe("flush", options.dir, 1000)
     print(f"| raw 4 KiB append + fdatasync | {flush['p50_ms']:.3g} / {flush['p99_ms']:.3g} | |", flush=True)
-    results.append({"row": "kafka latency", "rounds": kept})
+    results.append({"row": "kafka latency", "rounds": done})
 
 
 def bench_kafka(options, results):
