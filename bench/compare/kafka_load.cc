@@ -217,7 +217,9 @@ int run_consume(const std::string& server, const std::string& name, int partitio
   std::int64_t records = 0;
   std::size_t bytes = 0;
   while (records < wanted) {
-    const ssize_t taken = rd_kafka_consume_batch_queue(queue.get(), 10'000, messages.data(), messages.size());
+    // Returns when all that is asked for is there, not with the first: asking for more than there is would add the time-out.
+    const std::size_t asked = std::min(messages.size(), static_cast<std::size_t>(wanted - records));
+    const ssize_t taken = rd_kafka_consume_batch_queue(queue.get(), 10'000, messages.data(), asked);
     if (taken <= 0) die("nothing came for ten seconds");
     for (rd_kafka_message_t* message : std::span(messages).first(static_cast<std::size_t>(taken))) {
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) die(rd_kafka_message_errstr(message));
