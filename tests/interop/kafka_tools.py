@@ -28,7 +28,7 @@ JAVA = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dus
 
 
 class KafkaTools:
-    """The tools of one installation. `ran` keeps what was run, with its time."""
+    """The tools of one installation. Each command is printed when it has run, so that an interrupted run tells how far it came."""
 
     def __init__(self, home):
         self.libs = pathlib.Path(home) / "libs"
@@ -39,7 +39,7 @@ class KafkaTools:
             with zipfile.ZipFile(jar) as entries:
                 for entry in entries.namelist():
                     self.classes.setdefault(entry.rpartition("/")[2], entry.removesuffix(".class").replace("/", "."))
-        self.ran = []
+        self.last = None  # The line about the last command.
 
     def missing(self):
         """Why these tools cannot be used, or None."""
@@ -48,6 +48,10 @@ class KafkaTools:
         lacking = [name for name, simple in CLASSES.items() if f"{simple}.class" not in self.classes]
         return f"{self.libs} lacks {', '.join(lacking)}" if lacking else None
 
+    def tell(self, line):
+        self.last = line
+        print(f"  {line}", flush=True)
+
     def command(self, tool, *arguments):
         return [*JAVA, "-cp", f"{self.libs}/*", self.classes[f"{CLASSES[tool]}.class"], *map(str, arguments)]
 
@@ -55,10 +59,10 @@ class KafkaTools:
         """Runs one tool to its end; gives the completed process with text output."""
         begin = time.monotonic()
         done = subprocess.run(self.command(tool, *arguments), input=input, capture_output=True, text=True, timeout=timeout, check=False)
-        self.ran.append(f"{tool} {' '.join(map(str, arguments))}  [{done.returncode}, {time.monotonic() - begin:.1f} s]")
+        self.tell(f"{tool} {' '.join(map(str, arguments))}  [{done.returncode}, {time.monotonic() - begin:.1f} s]")
         return done
 
     def start(self, tool, *arguments):
         """Starts one tool that goes on until it is killed; its output comes by the line."""
-        self.ran.append(f"{tool} {' '.join(map(str, arguments))}  [in the background]")
+        self.tell(f"{tool} {' '.join(map(str, arguments))}  [in the background]")
         return subprocess.Popen(self.command(tool, *arguments), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
