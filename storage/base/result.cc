@@ -51,6 +51,9 @@ constexpr std::array<std::string_view, 45> kNames = {
     "member_id_required",
     "group_full",
     "invalid_session_timeout",
+    "not_delivered",
+    "already_settled",
+    "lease_lost",
 };
 
 }  // namespace

@@ -58,6 +58,9 @@ enum class Errc : std::uint16_t {
   member_id_required = 42,           ///< Join again with the member id that came with this answer.
   group_full = 43,
   invalid_session_timeout = 44,
+  not_delivered = 45,    ///< A record settled that was never handed out.
+  already_settled = 46,  ///< A record settled that is finished.
+  lease_lost = 47,       ///< The record was taken back from the member that settles it.
 };
 
 /// Stable lower-case name, as shown to people and written in JSON: "offset_out_of_range".

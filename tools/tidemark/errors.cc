@@ -67,6 +67,9 @@ Exit exit_code(const Error& error) {
     case Errc::member_id_required:
     case Errc::group_full:
     case Errc::invalid_session_timeout:
+    case Errc::not_delivered:
+    case Errc::already_settled:
+    case Errc::lease_lost:
       return Exit::failed;
   }
   return Exit::failed;  // A number from a newer broker.

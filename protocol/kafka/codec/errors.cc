@@ -294,6 +294,10 @@ ErrorCode to_wire(Errc code) {
       return ErrorCode::invalid_session_timeout;
     case Errc::not_owner:
       return ErrorCode::not_leader_or_follower;
+    case Errc::not_delivered:
+    case Errc::already_settled:
+    case Errc::lease_lost:
+      return ErrorCode::invalid_record_state;
   }
   return ErrorCode::unknown_server_error;  // Not an Errc: a value cast from elsewhere.
 }

@@ -1,0 +1,297 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/entry_id.h"
+#include "broker/queues/queue_settings.h"
+#include "storage/base/bytes.h"
+#include "storage/base/clock.h"
+#include "storage/base/offset.h"
+#include "storage/base/result.h"
+#include "storage/state_log.h"
+
+/// Which records of one partition one queue group has not finished, who has them, and when they come back. Pure state: no I/O, no clock;
+/// time is handed in.
+namespace tidemark::broker {
+
+enum class EntryState : std::uint8_t {
+  done = 0,       ///< Finished, passed over by a filter, or gone from the log.
+  available = 1,  ///< Nobody has it: never handed out, or released.
+  acquired = 2,   ///< A member has it.
+  delayed = 3,    ///< Nobody has it; available again at its due time.
+  parked = 4,     ///< Failed too often, or rejected, without a dead letter topic: kept until somebody kicks, settles or purges it.
+  dying = 5,      ///< On its way to the dead letters.
+};
+std::string_view to_string(EntryState state);
+
+/// Offsets [first, first + count).
+struct OffsetRun {
+  Offset first;
+  std::int64_t count = 0;
+  bool operator==(const OffsetRun&) const = default;
+};
+
+/// Records handed out in one go with equal counters.
+struct TakenRun {
+  OffsetRun offsets;
+  std::uint32_t deliveries = 1;  ///< With this one. It fences the settlement: a later hand-out has a higher one.
+  std::uint32_t failures = 0;
+  bool operator==(const TakenRun&) const = default;
+};
+
+/// An unfinished record as it is shown.
+struct PendingEntry {
+  Offset offset;
+  EntryState state = EntryState::available;
+  std::string_view member;       ///< Empty: nobody has it. Valid until the next call that changes the window.
+  Timestamp delivered{};         ///< Last hand-out; epoch: never.
+  std::optional<Timestamp> due;  ///< acquired: when it is taken back; delayed: when it is available.
+  std::uint32_t deliveries = 0;
+  std::uint32_t failures = 0;
+  std::string_view reason;  ///< Of the last failure; may be empty.
+  EntryId id;               ///< In groups that keep ids (`keeps_ids`).
+};
+
+/// By state. Each unfinished record below the cursor is in exactly one of the first six.
+struct QueueCounts {
+  std::uint64_t waiting = 0;  ///< Looked at and never handed out.
+  std::uint64_t in_flight = 0;
+  std::uint64_t retrying = 0;  ///< Handed out before, available now.
+  std::uint64_t delayed = 0;
+  std::uint64_t parked = 0;
+  std::uint64_t dying = 0;
+  // Since the group began.
+  std::uint64_t done = 0;  ///< Acknowledged.
+  std::uint64_t filtered = 0;
+  std::uint64_t gone = 0;  ///< Removed from the log before they were finished.
+  std::uint64_t dead = 0;  ///< Given to the dead letters.
+  std::uint64_t redelivered = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t unfinished() const { return waiting + in_flight + retrying + delayed + parked + dying; }
+};
+
+struct QueueMemberInfo {
+  std::string name;
+  Timestamp created{};
+  Timestamp seen{};    ///< Last call of any kind.
+  Timestamp active{};  ///< Last one that got it a record; epoch: never. (Redis: `inactive`.)
+  std::uint64_t in_flight = 0;
+};
+
+/// Who settles, or takes something over.
+struct EntryClaim {
+  Offset offset;
+  std::chrono::milliseconds min_idle{0};
+  std::optional<Timestamp> delivered;       ///< The hand-out counts from here; nullopt: from now.
+  std::optional<std::uint32_t> deliveries;  ///< Set to this; nullopt: one more, unless `just_id`.
+  bool just_id = false;
+  bool force = false;  ///< Also an offset below or above the cursor that is not unfinished; the record must exist.
+  EntryId id;          ///< For `force`, in groups that keep ids.
+};
+
+enum class Settled : std::uint8_t {
+  ok,
+  not_delivered,    ///< It was never handed out.
+  already_settled,  ///< It is finished.
+  not_owner,        ///< Another member has it.
+  lease_lost,       ///< It was taken back from this member, and perhaps handed out again.
+};
+
+/// What was found when the log was read at the cursor.
+struct LookedAt {
+  Offset offset;
+  enum class What : std::uint8_t {
+    candidate,  ///< May be handed out; needed only in windows that look ahead (others take every offset not named).
+    filtered,
+    gone,     ///< No such record (deleted, compacted away, a control record).
+    expired,  ///< Older than record.ttl: goes to the dead letters.
+  } what = What::candidate;
+  std::uint64_t key = 0;      ///< Hash of the key; 0: free of order.
+  std::uint8_t priority = 0;  ///< 0-9, higher first.
+};
+
+/// The fate of one (group, topic, partition). Lives on the partition's shard.
+///
+/// *decide -> record -> apply*: a change is made here at once and noted; take_records() gives the notes as state records in the order of
+/// the changes, whose flush an answer waits for where it must. Operations on entries go to the streams of *slices* of kSliceOffsets offsets
+/// each, everything else to the head stream, so that a snapshot is bounded and what does not change is not written again. An offset below
+/// the cursor that no record speaks of is available. Extending a lease is not recorded: after a restart every lease is given `ack.timeout`
+/// anew.
+///
+/// A window that looks ahead (key order, priority) keeps per unfinished entry its key and priority in memory; they are not recorded. After
+/// a restart they are unknown: nothing is handed out until looked_again() has told them for every unfinished entry.
+class QueueWindow {
+ public:
+  static constexpr std::int64_t kSliceOffsets = 65'536;
+  static constexpr std::size_t kReasonBytesMax = 1024;
+  static constexpr std::size_t kReasonsKept = 100'000;  ///< Texts in memory; further failures are counted without their text.
+
+  struct Identity {
+    std::string group;
+    Uuid topic;
+    std::int32_t partition = 0;
+  };
+
+  /// A new window; nothing is recorded before the first change.
+  QueueWindow(Identity identity, Offset start, bool keeps_ids, std::shared_ptr<const QueueSettings> settings);
+  ~QueueWindow();
+
+  const Identity& identity() const;
+  /// Takes effect for what happens from now on. Turning on look-ahead makes needs_look() true.
+  void configure(std::shared_ptr<const QueueSettings> settings);
+  const QueueSettings& settings() const;
+
+  // --- Looking.
+
+  Offset start() const;   ///< Where the group began, or was moved to.
+  Offset cursor() const;  ///< Everything from here on was never looked at.
+  /// The first unfinished offset; the cursor if there is none below it. Parked entries do not hold it back, dying ones do.
+  Offset floor() const;
+  const QueueCounts& counts() const;
+  bool has_work() const;  ///< Something is available now, whoever may have it.
+  /// When expire() has something to do next.
+  std::optional<Timestamp> next_deadline() const;
+  std::vector<QueueMemberInfo> members() const;
+  std::optional<QueueMemberInfo> member(std::string_view name) const;
+  std::optional<PendingEntry> entry(Offset offset) const;
+  /// Calls `visit` for unfinished entries with one of the `states` (bit mask of 1 << state) in [from, to), ascending, until it answers
+  /// false; with `member`, only those it has. Answers how many entries were looked at.
+  std::size_t visit(Offset from, Offset to, unsigned states, std::optional<std::string_view> member,
+                    const std::function<bool(const PendingEntry&)>& visit) const;
+  /// First unfinished entry with that id or a higher one, in windows that keep ids.
+  std::optional<Offset> find_id(EntryId id) const;
+  struct BlockedKey {
+    std::uint64_t key = 0;
+    Offset by;  ///< The entry that blocks it.
+    EntryState state = EntryState::acquired;
+    std::size_t waiting = 0;  ///< Entries behind it.
+  };
+  /// Keys with most waiting entries first, at most `max`. Windows that look ahead only.
+  std::vector<BlockedKey> blocked_keys(std::size_t max) const;
+  /// The look-ahead is used up: nothing new is looked at until something is settled.
+  bool lookahead_full() const;
+  std::size_t memory_bytes() const;  ///< Roughly, everything this window holds.
+
+  // --- Members.
+
+  /// Notes that the member is here; makes it if need be. At most 2^24 members over the life of a window; names 0-249 bytes.
+  void touch(std::string_view name, Timestamp now);
+  bool add_member(std::string_view name, Timestamp now);  ///< False: it exists.
+  /// Forgets it. `drop` (Redis): its entries are finished, else they are released without counting. Answers how many it had.
+  std::uint64_t remove_member(std::string_view name, bool drop, Timestamp now);
+  /// It went away without a word: what it has counts as failed if `failed`, and comes back at once (or dies of it).
+  std::uint64_t release_all(std::string_view name, bool failed, std::string_view reason, Timestamp now);
+
+  // --- Handing out.
+
+  /// The log was read from the cursor up to `to`; what is not named is available. Pre: to >= cursor; `looked` ascending, within.
+  void extend(Offset to, std::span<const LookedAt> looked);
+  bool needs_look() const;
+  /// All candidates in [floor, cursor) have been told; ends needs_look().
+  void look_again(std::span<const LookedAt> looked);
+  void looked_again();
+
+  /// What the member would get of what is available, at most `max`: by priority, then by offset, as order, caps, suspects and pause allow.
+  /// A suspect comes alone, and only to a member that has nothing in flight. Changes nothing. Ascending by offset where there is no
+  /// priority.
+  std::vector<Offset> choose(std::string_view member, std::size_t max, Timestamp now) const;
+  /// How many the member may get at most, by the caps.
+  std::size_t room(std::string_view member) const;
+  /// Hands out what of `offsets` is available; `ids` in groups that keep ids, one for each. Answers runs, in the order given.
+  std::vector<TakenRun> take(std::string_view member, std::span<const Offset> offsets, std::span<const EntryId> ids, Timestamp now);
+  /// Whatever state [run) is in: handed out anew, with a count of one (Redis: a `>` read after XGROUP SETID went back). Moves the cursor.
+  std::vector<TakenRun> take_new(std::string_view member, OffsetRun run, std::span<const EntryId> ids, Timestamp now);
+  /// True if a crash must not forget this hand-out: a suspect is among them.
+  bool must_record(std::span<const TakenRun> runs) const;
+
+  // --- Settling. `member` nullopt: an operator, or a protocol without fences. `deliveries` 0: whatever the count.
+
+  Settled ack(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, Timestamp now);
+  /// Failed: comes back after `delay` (nullopt: the group's backoff), or dies of it.
+  Settled fail(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries,
+               std::optional<std::chrono::milliseconds> delay, std::string_view reason, Timestamp now);
+  /// Back at once, uncounted. `forget_delivery`: this hand-out did not happen (Redis XNACK SILENT).
+  Settled release(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, bool forget_delivery, Timestamp now);
+  /// Dead at once.
+  Settled reject(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, std::string_view reason, Timestamp now);
+  /// The lease runs `ack.timeout` (or `lease`) from now.
+  Settled extend_lease(Offset offset, std::string_view member, std::uint32_t deliveries, std::optional<std::chrono::milliseconds> lease,
+                       Timestamp now);
+  /// Renews everything the member has.
+  void extend_all(std::string_view member, Timestamp now);
+  /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before.
+  bool claim(std::string_view member, const EntryClaim& claim, Timestamp now);
+  /// Leases that ran out and delays that are over, at most about `max` entries; the rest stays due.
+  void expire(Timestamp now, std::size_t max);
+
+  // --- Dead letters. reject(), fail() and expire() make entries `dying` where settings().dead_letter_topic is set, else `parked`.
+
+  /// The first dying entries, at most `max`, that are not in a move.
+  std::vector<Offset> dying(std::size_t max) const;
+  struct Move {
+    std::vector<Offset> offsets;
+    std::int32_t first_sequence = 0;
+  };
+  /// About to append copies of `offsets` (ascending, all dying) under sequences from `first_sequence` on; the record must be flushed first.
+  void begin_move(Move move);
+  const std::optional<Move>& move() const;  ///< Under way; after a restart: to be repeated.
+  /// The copies are durable, but for `lost` ones, whose record is gone: all are finished.
+  void end_move(std::span<const Offset> lost);
+  void set_producer(std::int64_t id, std::int16_t epoch);  ///< Of the moves.
+  std::int64_t producer_id() const;                        ///< -1: none yet.
+  std::int16_t producer_epoch() const;
+  std::int32_t next_sequence() const;
+
+  /// Parked or delayed: available at once; parked ones forget their failures. False: neither.
+  bool kick(Offset offset, Timestamp now);
+  /// Finished: available again, with its counters forgotten. Pre: the record exists, below the cursor. False: it is not finished.
+  bool revive(Offset offset, Timestamp now);
+
+  // --- Moving.
+
+  /// Everything unfinished is forgotten, members keep nothing, the group goes on at `to`.
+  void reset(Offset to);
+  /// Only the cursor moves; entries stay as they are (Redis XGROUP SETID).
+  void set_cursor(Offset to);
+  /// Everything that nobody has is finished, and everything in [cursor, to) as well. Answers how many.
+  std::uint64_t purge(Offset to);
+  /// The log begins at `log_start` now: what lies below is gone. In groups that keep ids, entries somebody has stay (Redis).
+  void trimmed(Offset log_start);
+  /// Recovery: the log ends before the cursor.
+  bool clamp(Offset log_end);
+
+  // --- Records.
+
+  /// State records of what changed, in order; empty: nothing did.
+  std::vector<storage::StateRecord> take_records();
+  /// The whole of one of this window's streams; empty vector: the stream is not (any more) this window's.
+  std::vector<storage::StateRecord> snapshot(const storage::StreamKey& stream) const;
+  /// Deltas outweigh the state by far: records for these streams should be their snapshots. take_records() does so by itself.
+  std::vector<storage::StreamKey> streams() const;  ///< For deletion.
+  /// Records of its streams, in log order. Error corrupt_batch.
+  Status replay(const storage::StateRecord& record);
+  /// After the last one: leases begin anew, indexes are built.
+  void recovered(Timestamp now);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Stream ids: topic UUID (16 bytes), partition (4, big-endian), slice (8, big-endian; -1: head), group name.
+storage::StreamKey queue_stream(const QueueWindow::Identity& identity, std::int64_t slice);
+struct QueueStream {
+  QueueWindow::Identity identity;
+  std::int64_t slice = -1;
+};
+/// nullopt: not of that form.
+std::optional<QueueStream> parse_queue_stream(const storage::StreamKey& stream);
+
+}  // namespace tidemark::broker
