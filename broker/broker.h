@@ -172,6 +172,8 @@ struct BrokerStatus {
 
 class Groups;
 struct GroupsImpl;
+class Queues;
+struct QueuesImpl;
 
 class Broker {
  public:
@@ -240,6 +242,8 @@ class Broker {
 
   /// Consumer groups; broker/groups/groups.h.
   Groups& groups();
+  /// Queue groups; broker/queues/queues.h.
+  Queues& queues();
 
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
@@ -247,6 +251,7 @@ class Broker {
 
  private:
   friend struct GroupsImpl;
+  friend struct QueuesImpl;
   friend class ManyReadsCall;
   struct Impl;
   explicit Broker(std::unique_ptr<Impl> impl);

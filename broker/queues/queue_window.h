@@ -15,6 +15,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/offset.h"
 #include "storage/base/result.h"
+#include "storage/base/uuid.h"
 #include "storage/state_log.h"
 
 /// Which records of one partition one queue group has not finished, who has them, and when they come back. Pure state: no I/O, no clock;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kLengthBytes = 4;
 constexpr int kRecursionMax = 16;
 
-constexpr std::array<std::string_view, 32> kNames = {
+constexpr std::array<std::string_view, 59> kNames = {
     "",
     "hello",
     "create_topic",
@@ -44,17 +44,37 @@ constexpr std::array<std::string_view, 32> kNames = {
     "seek_group",
     "group_history",
     "undo_seek",
+    "join_queue",
+    "leave_queue",
+    "receive",
+    "settle",
+    "extend_lease",
+    "create_queue",
+    "alter_queue",
+    "delete_queue",
+    "create_replay",
+    "list_jobs",
+    "describe_job",
+    "control_job",
+    "describe_queue",
+    "list_queues",
+    "queue_pending",
+    "queue_act",
+    "",
+    "",
+    "",
+    "",
+    "seek_queue",
+    "list_dead_letters",
+    "show_dead_letters",
+    "redrive",
+    "purge_dead_letters",
+    "received",
+    "cancel_receive",
 };
 
-constexpr std::uint16_t kFirstJobType = 40;
-constexpr std::array<std::string_view, 4> kJobNames = {"create_replay", "list_jobs", "describe_job", "control_job"};
-
 /// Empty for a number that is no type.
-std::string_view name_of(std::uint16_t type) {
-  if (type < kNames.size()) return kNames[type];
-  if (type >= kFirstJobType && type < kFirstJobType + kJobNames.size()) return kJobNames[type - kFirstJobType];
-  return {};
-}
+std::string_view name_of(std::uint16_t type) { return type < kNames.size() ? kNames[type] : std::string_view(); }
 
 }  // namespace
 
