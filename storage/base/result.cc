@@ -5,7 +5,7 @@
 namespace tidemark {
 namespace {
 
-constexpr std::array<std::string_view, 45> kNames = {
+constexpr std::array<std::string_view, 48> kNames = {
     "",
     "internal",
     "invalid_argument",
