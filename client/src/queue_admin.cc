@@ -138,16 +138,18 @@ class RedriveCall : public std::enable_shared_from_this<RedriveCall> {
   static constexpr std::size_t kBiteMax = 1'000;
   static constexpr double kBiteSeconds = 5;
 
+  /// Letters that cannot be given back stay in front, and are matched again each time.
   void bite() {
     if (left_ == 0) return done_(report_);
     const double paced = redrive_.records_per_second * kBiteSeconds;
     const std::size_t most = paced > 0 && paced < kBiteMax ? std::max<std::size_t>(static_cast<std::size_t>(paced), 1) : kBiteMax;
-    ask(std::min<std::uint64_t>(left_, most), false, [self = shared_from_this()](const RedriveReport& bitten) {
-      self->report_.matched += bitten.matched;
+    const std::uint64_t stuck = report_.gone;
+    ask(std::min<std::uint64_t>(left_, most) + stuck, false, [self = shared_from_this(), stuck](const RedriveReport& bitten) {
+      const std::uint64_t matched = bitten.matched - std::min(stuck, bitten.matched);
+      self->report_.matched += matched;
       self->report_.redriven += bitten.redriven;
-      self->report_.gone += bitten.gone;
-      self->left_ -= std::min(self->left_, bitten.matched);
-      if (bitten.redriven == 0) self->left_ = 0;  // What is left cannot be redriven.
+      self->report_.gone = std::max(stuck, bitten.gone);
+      self->left_ = matched == 0 ? 0 : self->left_ - std::min(self->left_, matched);
       self->bite();
     });
   }

@@ -103,7 +103,7 @@ void QueueConsumerCore::join() {
   wire::JoinQueue request;
   set_name(options_, *request.mutable_name());
   request.set_member(options_.member);
-  request.set_create(options_.create);
+  request.set_create(options_.create && !opened_);
   const Status start = start_to_wire(options_.start, *request.mutable_start());
   if (!start) return on_join_failed(start.error());
   for (const auto& [key, value] : options_.settings) {
@@ -124,7 +124,7 @@ void QueueConsumerCore::join() {
 void QueueConsumerCore::on_joined(const Result<wire::JoinQueueReply>& reply) {
   joining_ = false;
   if (!reply) return on_join_failed(reply.error());
-  joined_ = true;
+  joined_ = opened_ = true;
   set_lease(milliseconds(reply->lease_ms()));
   Done<void> opened;
   bool closing = false;
@@ -287,11 +287,11 @@ void QueueConsumerCore::on_receive_refused(std::uint32_t receive, const Error& e
   client_->connection()->close_receive(receive);
   receive_.reset();
   if (error.code == Errc::cancelled || error.code == Errc::connection_lost) return;
-  if (error.code == Errc::unknown_member) {  // Removed by an operator, with the group perhaps.
-    joined_ = false;
-    return join();
+  if (!error.retriable() && error.code != Errc::unknown_member) tell(error);
+  if (error.code == Errc::unknown_member || error.code == Errc::unknown_group || error.code == Errc::unknown_topic) {
+    joined_ = false;  // Removed by an operator.
+    return join_after(pause_after(error));
   }
-  if (!error.retriable()) tell(error);
   fetch_paused_ = true;
   fetch_timer_.expires_after(pause_after(error));
   fetch_timer_.async_wait([weak = weak_from_this()](boost::system::error_code aborted) {
@@ -307,7 +307,7 @@ void QueueConsumerCore::on_received(const wire::Received& received, Slice batche
   if (received.has_error()) return on_receive_refused(received.receive(), error_from_wire(received.error()));
   receive_.reset();
   unpack(received, std::move(batches));
-  set_lease(milliseconds(received.lease_ms()));
+  if (received.partitions_size() > 0) set_lease(milliseconds(received.lease_ms()));
   serve();
   fetch();
 }

@@ -159,6 +159,7 @@ class QueueConsumerCore final : public Closable,
   asio::steady_timer join_timer_, renew_timer_, fetch_timer_;
   SteadyTime opening_deadline_{};
   bool joining_ = false;
+  bool opened_ = false;  ///< It has been a member: a group that is gone now was removed, and is not made again.
   bool joined_ = false;
   bool renewing_ = false;
   bool leaving_ = false;

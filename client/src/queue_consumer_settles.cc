@@ -69,15 +69,14 @@ Status QueueConsumerCore::judge(const QueueMessage& message) const {
     return Error{Errc::lease_lost, which + ": the connection was lost since it was received, and the broker gave it back"};
   }
   const auto held = held_.find(place_of(message));
-  if (held == held_.end() || held->second.settling) return Error{Errc::already_settled, which};
-  if (held->second.deliveries != message.deliveries()) {
-    return Error{Errc::lease_lost, which + ": it was taken back and has been received again since"};
-  }
+  const bool settling = held != held_.end() && held->second.settling && held->second.deliveries == message.deliveries();
+  if (settling) return Error{Errc::already_settled, which + ": a settlement of it is under way"};
   return {};
 }
 
 void QueueConsumerCore::add_op(Place place, std::uint32_t deliveries, Settlement how, Done<void> done) {
-  if (const auto held = held_.find(place); held != held_.end()) held->second.settling = true;
+  const auto held = held_.find(place);
+  if (held != held_.end() && held->second.deliveries == deliveries) held->second.settling = true;
   ops_.push_back(Op{.place = place, .deliveries = deliveries, .how = std::move(how), .session = session_, .done = std::move(done)});
   if (std::exchange(pump_posted_, true)) return;
   on_strand([](QueueConsumerCore& self) {

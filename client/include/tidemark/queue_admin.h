@@ -29,7 +29,7 @@ class ClientCore;
 /// `ack.timeout` (duration up to 12 h; 0: records come back by a claim only), `delivery.limit` (failures after which a record is dead,
 /// 0-255; 0: none), `backoff` (`none`, a list such as `1s,10s,1m`, or a range such as `100ms..1m`, doubling with jitter),
 /// `dead.letter.topic` (a name, or `none`: dead records are parked), `max.pending` and `max.pending.member` (records of a partition in
-/// flight; 0: no bound), `ordering` (none | key | single), `on.dead` (continue | stop-key), `lookahead` (16 to 1 000 000 records),
+/// flight; 0: no bound), `ordering` (none | key | single), `on.dead` (continue | stop), `lookahead` (16 to 1 000 000 records),
 /// `filter`, `paused.until` (a time or `forever`), `late.acks`, `redelivery`, `limit.counts`, `lag.objective`.
 using QueueSettings = std::map<std::string, std::string>;
 

@@ -29,10 +29,11 @@ class QueueConsumerCore;
 }
 
 struct QueueOptions {
-  std::string group;                      ///< 1-249 bytes, any. With the topic it names the queue group.
-  std::string topic;                      ///< It exists.
-  std::string member = {};                ///< 1-249 bytes, of no other connection at the time. Empty: a random UUID.
-  bool create = true;                     ///< Makes the group when it is new, with the next two. False: a new one is unknown_group.
+  std::string group;        ///< 1-249 bytes, any. With the topic it names the queue group.
+  std::string topic;        ///< It exists.
+  std::string member = {};  ///< 1-249 bytes, of no other connection at the time. Empty: a random UUID.
+  /// Makes the group when it is new, with the next two. False: a new one is unknown_group. One that is removed later is not made again.
+  bool create = true;
   Position start = Position::earliest();  ///< earliest, latest, an offset, a time, or so long ago.
   QueueSettings settings = {};
   /// How many records may lie ready here for the next receive(), 0 to 10 000. They have been handed out: no other member gets them

@@ -144,6 +144,9 @@ Status QueueMembers::check(const broker::QueueName& name, const std::string& mem
 
 void QueueMembers::leave(const Request& request, const wire::LeaveQueue& in) {
   const Member member{to_name(in.name()), in.member()};
+  if (joining_.contains(member)) {
+    return request.reply(Error{Errc::conflict, "member '" + member.member + "' is still joining: wait for the answer"});
+  }
   if (members_.erase(member) == 0) return request.reply(wire::LeaveQueueReply());  // Gone already is as good.
   for (const auto& [id, receive] : receives_) {
     if (receive->member == member && receive->pending) receive->pending->cancel();
@@ -229,6 +232,9 @@ void QueueMembers::received(const ReceivePtr& receive, Result<broker::ReceiveRep
   const bool wanted = !receive->ended && members_.contains(receive->member);
   const bool told = !receive->ended;
   finish(receive);
+  if (!reply && (reply.error().code == Errc::unknown_group || reply.error().code == Errc::unknown_topic)) {
+    members_.erase(receive->member);  // Removed under it: it may join what comes in its place.
+  }
   if (reply && !wanted) {
     give_back(receive->member, *reply);
     reply->partitions.clear();

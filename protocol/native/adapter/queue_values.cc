@@ -7,6 +7,7 @@
 
 #include "broker/groups/groups.h"
 #include "protocol/native/adapter/group_values.h"
+#include "storage/base/time_text.h"
 #include "storage/base/units.h"
 
 namespace tidemark::native {
@@ -146,14 +147,15 @@ std::map<std::string, std::string> in_effect(const broker::QueueSettings& settin
       {"max.pending", std::to_string(settings.max_pending)},
       {"max.pending.member", std::to_string(settings.max_pending_member)},
       {"ordering", to_text(settings.ordering)},
-      {"on.dead", settings.on_dead == broker::OnDead::stop ? "stop-key" : "continue"},
+      {"on.dead", settings.on_dead == broker::OnDead::stop ? "stop" : "continue"},
       {"lookahead", std::to_string(settings.lookahead)},
       {"filter", settings.filter},
       {"late.acks", settings.fence_late_acks ? "refuse" : "accept"},
-      {"redelivery", settings.redelivers ? "on" : "claim"},
+      {"redelivery", settings.redelivers ? "on" : "off"},
       {"limit.counts", settings.count_deliveries ? "deliveries" : "failures"},
       {"lag.objective", format_duration(settings.lag_objective)},
   };
+  if (settings.paused) all["paused.until"] = settings.paused_until ? format_time(*settings.paused_until) : "forever";
   return all;
 }
 
@@ -217,10 +219,7 @@ void to_wire(const broker::QueueInfo& info, wire::QueueInfo& out) {
   out.set_created_ms(to_ms(info.created));
   to_wire(info.start, *out.mutable_start());
   add_settings(info.settings, *out.mutable_settings());
-  std::map<std::string, std::string> effective = in_effect(info.effective);
-  const auto paused = info.settings.find("paused.until");
-  if (info.effective.paused && paused != info.settings.end()) effective.insert(*paused);
-  add_settings(effective, *out.mutable_effective());
+  add_settings(in_effect(info.effective), *out.mutable_effective());
   for (const auto& partition : info.partitions) to_wire(partition, *out.add_partitions());
   for (const broker::QueueMember& member : info.members) to_wire(member, *out.add_members());
 }
