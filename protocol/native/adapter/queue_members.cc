@@ -129,7 +129,7 @@ void QueueMembers::joined(const Request& request, const Member& member, const Re
   joining_.erase(member);
   if (!info) return request.reply(info.error());
   members_.insert(member);
-  if (over_) return leave_all(false);  // It has not had anything.
+  if (over_) leave_all(false);  // It has not had anything.
   wire::JoinQueueReply reply;
   reply.set_lease_ms(static_cast<std::uint32_t>(info->effective.ack_timeout.count()));
   reply.set_partitions(static_cast<std::int32_t>(info->partitions.size()));
