@@ -292,7 +292,7 @@ class QueueWindow {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Stream ids: topic UUID (16 bytes), partition (4, big-endian), slice (8, big-endian; -1: head), group name.
+/// Stream ids: topic UUID (16 bytes), partition (4, big-endian; -1: the group itself, no window), slice (8, big-endian; -1: head), group name.
 storage::StreamKey queue_stream(const QueueWindow::Identity& identity, std::int64_t slice);
 struct QueueStream {
   QueueWindow::Identity identity;

@@ -248,7 +248,7 @@ void Queues::show_dead_letters(const RequestContext&, std::string group, std::si
   auto waiting = std::make_shared<Countdown>();
   waiting->done = [all, failed, max, done = std::move(done)]() mutable {
     if (*failed) return done(std::move(**failed));
-    std::ranges::stable_sort(
+    std::ranges::sort(
         *all, [](const DeadLetter& a, const DeadLetter& b) { return std::pair(a.died, a.offset) > std::pair(b.died, b.offset); });
     if (all->size() > max) all->resize(max);
     done(std::move(*all));
