@@ -206,7 +206,7 @@ class QueueWindow {
   std::vector<Offset> choose(std::string_view member, std::size_t max, Timestamp now) const;
   /// How many the member may get at most, by the caps.
   std::size_t room(std::string_view member) const;
-  /// Hands out what of `offsets` is available; `ids` in groups that keep ids, one for each. Answers runs, in the order given.
+  /// Hands out what of `offsets` is available; `ids`: one for each, or none. Answers runs, in the order given.
   std::vector<TakenRun> take(std::string_view member, std::span<const Offset> offsets, std::span<const EntryId> ids, Timestamp now);
   /// Whatever state [run) is in: handed out anew, with a count of one (Redis: a `>` read after XGROUP SETID went back). Moves the cursor.
   std::vector<TakenRun> take_new(std::string_view member, OffsetRun run, std::span<const EntryId> ids, Timestamp now);

@@ -115,7 +115,7 @@ Status QueueWindow::Impl::replay_slice(std::int64_t slice, ByteView payload) {
       const auto seq = static_cast<std::uint64_t>(in.number());
       id.seq = ms == 0 ? id.seq + seq : seq;
       id.ms += ms;
-      if (settings->keeps_ids) pages.set_id(page, offset, id);
+      pages.set_id(page, offset, id);  // Whether the group keeps ids is not known yet.
     }
     at += count;
   }

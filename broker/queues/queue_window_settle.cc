@@ -37,7 +37,7 @@ void QueueWindow::Impl::hand_out(QueueEntry& entry, std::uint32_t slot, Timestam
 std::vector<TakenRun> QueueWindow::take(std::string_view member, std::span<const Offset> offsets, std::span<const EntryId> ids,
                                         Timestamp now) {
   Impl& w = *impl_;
-  CHECK(!w.settings->keeps_ids || ids.size() == offsets.size());
+  CHECK(ids.empty() || ids.size() == offsets.size());
   const std::uint32_t slot = w.touch(member, now);
   std::vector<TakenRun> runs;
   for (std::size_t i = 0; i < offsets.size(); ++i) {
@@ -49,7 +49,7 @@ std::vector<TakenRun> QueueWindow::take(std::string_view member, std::span<const
     if (entry->handed_out()) ++w.counts.redelivered;
     if (entry->deliveries < std::numeric_limits<std::uint32_t>::max()) ++entry->deliveries;
     w.hand_out(*entry, slot, now, now);
-    if (w.settings->keeps_ids) w.pages.set_id(entry.page(), offsets[i], ids[i]);
+    if (!ids.empty()) w.pages.set_id(entry.page(), offsets[i], ids[i]);
     add_to(runs, offsets[i], *entry);
   }
   return runs;
@@ -57,7 +57,7 @@ std::vector<TakenRun> QueueWindow::take(std::string_view member, std::span<const
 
 std::vector<TakenRun> QueueWindow::take_new(std::string_view member, OffsetRun run, std::span<const EntryId> ids, Timestamp now) {
   Impl& w = *impl_;
-  CHECK(!w.settings->keeps_ids || static_cast<std::int64_t>(ids.size()) == run.count);
+  CHECK(ids.empty() || static_cast<std::int64_t>(ids.size()) == run.count);
   const std::uint32_t slot = w.touch(member, now);
   std::vector<TakenRun> runs;
   for (std::int64_t i = 0; i < run.count; ++i) {
@@ -67,7 +67,7 @@ std::vector<TakenRun> QueueWindow::take_new(std::string_view member, OffsetRun r
     entry->deliveries = 1;
     entry->failures = 0;
     w.hand_out(*entry, slot, now, now);
-    if (w.settings->keeps_ids) w.pages.set_id(entry.page(), offset, ids[static_cast<std::size_t>(i)]);
+    if (!ids.empty()) w.pages.set_id(entry.page(), offset, ids[static_cast<std::size_t>(i)]);
     add_to(runs, offset, *entry);
   }
   w.cursor = std::max(w.cursor, run.first + run.count);

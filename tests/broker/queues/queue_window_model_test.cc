@@ -203,7 +203,9 @@ class Model {
     if (one_in(10)) chosen.push_back(any_offset());  // Whoever asks may be wrong.
     if (one_in(10)) std::ranges::reverse(chosen);
     std::vector<EntryId> ids;
-    for (const Offset offset : chosen) ids.push_back(id_of(offset));
+    for (const Offset offset : chosen) {
+      if (settings_.keeps_ids) ids.push_back(id_of(offset));
+    }
     const std::vector<TakenRun> runs = window_->take(member, chosen, ids, now_);
     reference_.take(member, chosen, ids, now_);
     for (const TakenRun& run : runs) {
@@ -226,7 +228,7 @@ class Model {
     reference_.touch(member, now_);
     for (std::int64_t i = 0; i < run.count; ++i) {
       const Offset offset = run.first + i;
-      ids.push_back(id_of(offset));
+      if (settings_.keeps_ids) ids.push_back(id_of(offset));
       ReferenceEntry& entry = reference_.entries[offset.value];
       entry.deliveries = 1;
       entry.failures = 0;
