@@ -371,5 +371,38 @@ TEST_F(QueuesTest, start_is_resolved_once) {
   EXPECT_THAT(queues().got({"second", "t"}, "m"), SizeIs(2));
 }
 
+TEST_F(QueuesTest, a_topic_can_be_trimmed_behind_what_every_group_has_finished) {
+  make("t", {"a", "b", "c", "d"}, 1, {{"trim.when.acked", "true"}});
+  const QueueName other{"other", "t"};
+  ASSERT_TRUE(queues().create(kWork, {{"dead.letter.topic", "none"}}));
+  ASSERT_TRUE(queues().create(other));
+  std::vector<Got> got = queues().got(kWork, "m", 3);
+  EXPECT_EQ(queues().settle_one(kWork, "m", got.at(1), Settlement::Kind::reject), "ok");  // Parked.
+  EXPECT_EQ(queues().ack(kWork, "m", got.at(0)), "ok");
+  EXPECT_EQ(queues().ack(kWork, "m", got.at(2)), "ok");
+  passes(31s);
+  EXPECT_EQ(queues().describe(kWork)->partitions[0].log_start, Offset{0});  // The other has done nothing yet.
+  for (const Got& one : queues().got(other, "m", 3)) EXPECT_EQ(queues().ack(other, "m", one), "ok");
+  passes(31s);
+  EXPECT_EQ(queues().describe(kWork)->partitions[0].log_start, Offset{1});  // The parked one may still be kicked.
+  EXPECT_EQ(*queues().act({.name = kWork, .kind = QueueAction::Kind::kick}), 1u);
+  EXPECT_EQ(queues().ack(kWork, "m", queues().got(kWork, "m", 1).at(0)), "ok");
+  passes(31s);
+  EXPECT_EQ(queues().describe(kWork)->partitions[0].log_start, Offset{3});
+}
+
+TEST_F(QueuesTest, records_that_are_too_old_die_unread) {
+  make("t", {}, 1, {{"record.ttl", "1h"}});
+  ASSERT_TRUE(engine().append_batch("t", 0, batch_of({"old"}, 1'600'000'000'000)));
+  ASSERT_TRUE(engine().append_batch("t", 0, batch_of({"new"}, 1'700'000'000'000)));
+  ASSERT_TRUE(queues().create(kWork));
+  EXPECT_THAT(queues().got(kWork, "m"), ElementsAre(Got{0, 1, "new", 1}));
+  engine().runtime().run();
+  const auto letters = queues().letters("work");
+  ASSERT_TRUE(letters) << letters.error().to_string();
+  ASSERT_THAT(*letters, SizeIs(1));
+  EXPECT_THAT(letters->front().reason, HasSubstr("record.ttl"));
+}
+
 }  // namespace
 }  // namespace tidemark::broker
