@@ -109,7 +109,10 @@ std::uint64_t QueueWindow::remove_member(std::string_view name, bool drop, Times
   const std::vector<Offset> had = w.entries_of(*slot);
   for (const Offset offset : had) {
     Impl::Edit entry(w, offset);
-    entry->set_state(drop ? EntryState::done : EntryState::available);
+    if (drop)
+      entry->set_state(EntryState::done);
+    else
+      w.release(*entry);
   }
   w.forget_member(*slot);
   return had.size();

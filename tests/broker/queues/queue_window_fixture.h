@@ -49,7 +49,7 @@ class QueueWindowTest : public testing::Test {
     window_->extend(window_->cursor() + 1, std::span(&looked, 1));
   }
   std::vector<TakenRun> take(const std::string& member, const std::vector<Offset>& wanted) {
-    return window_->take(member, wanted, ids_of(wanted), now_);
+    return window_->take(member, wanted, settings_.keeps_ids ? ids_of(wanted) : std::vector<EntryId>(), now_);
   }
   /// What the member gets who asks for `max`.
   std::vector<Offset> receive(const std::string& member, std::size_t max = 100) {
