@@ -532,14 +532,15 @@ void Queues::join(const RequestContext& context, QueueName name, std::string mem
       name, std::move(done),
       [impl, client_id = context.client_id, member = std::move(member), host = std::move(host)](const HomedQueuePtr& queue,
                                                                                                 Done<QueueInfo> answer) mutable {
-        const auto known = queue->connected.find(member);
-        if (known == queue->connected.end() && queue->connected.size() >= kMembersMax) {
+        if (queue->connected.contains(member)) {
+          return answer(Error{Errc::conflict, "another connection speaks for member '" + printable(member) + "'"});
+        }
+        if (queue->connected.size() >= kMembersMax) {
           return answer(Error{Errc::overloaded, "a queue group has at most " + std::to_string(kMembersMax) + " members"});
         }
         HomedQueue::Connected& connected = queue->connected[member];
         connected.client_id = std::move(client_id);
         connected.host = std::move(host);
-        ++connected.connections;
         impl->describe(queue, std::move(answer));
       });
 }
@@ -548,11 +549,7 @@ void Queues::leave(const RequestContext&, QueueName name, std::string member, bo
   QueuesImpl* const impl = impl_.get();
   impl->on_home<void>(name, std::move(done),
                       [impl, member = std::move(member), failed](const HomedQueuePtr& queue, Done<void> answer) mutable {
-                        const auto known = queue->connected.find(member);
-                        if (known != queue->connected.end()) {
-                          if (--known->second.connections > 0) return answer(Status());
-                          queue->connected.erase(known);
-                        }
+                        queue->connected.erase(member);
                         impl->on_all_partitions<std::uint64_t>(
                             queue->id,
                             [answer = std::move(answer)](Result<std::vector<std::uint64_t>> released) mutable {

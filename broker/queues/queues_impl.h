@@ -40,7 +40,6 @@ struct HomedQueue {
   // Not recorded.
   struct Connected {
     std::string client_id, host;
-    std::size_t connections = 0;
   };
   std::map<std::string, Connected> connected;  ///< By member.
   bool changing = false;                       ///< A record is under way; further changes wait.
