@@ -182,6 +182,7 @@ void QueueConsumerCore::on_disconnected() {
   }
   joined_ = false;
   receive_.reset();
+  lease_ = milliseconds(0);
   renew_timer_.cancel();
   fetch_timer_.cancel();
   for (Op& op : lost) {
