@@ -82,6 +82,7 @@ struct Broker::Impl {
   void schedule_checkpoints(ShardState& shard);
   void run_due_checkpoints(ShardState& shard);
   void schedule_retention(ShardState& shard);
+  void trim_acked(ShardState& shard);  ///< trim_acked.cc
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);
@@ -110,6 +111,8 @@ struct Broker::Impl {
 
   std::shared_ptr<GroupsImpl> groups_impl;
   std::unique_ptr<Groups> groups;
+  std::shared_ptr<QueuesImpl> queues_impl;
+  std::unique_ptr<Queues> queues;
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;

@@ -28,7 +28,7 @@ std::optional<QueueStream> parse_queue_stream(const storage::StreamKey& stream) 
   parsed.identity.partition = load_be<std::int32_t>(at + kUuidBytes);
   parsed.slice = load_be<std::int64_t>(at + kUuidBytes + sizeof(std::int32_t));
   parsed.identity.group = stream.id.substr(kPrefixBytes);
-  if (parsed.identity.partition < 0 || parsed.slice < -1 || parsed.slice > kSliceMax) return std::nullopt;
+  if (parsed.identity.partition < -1 || parsed.slice < -1 || parsed.slice > kSliceMax) return std::nullopt;
   return parsed;
 }
 
