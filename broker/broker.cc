@@ -7,6 +7,7 @@
 #include "broker/epoch_search.h"
 #include "broker/groups/groups_impl.h"
 #include "broker/many_reads.h"
+#include "broker/publish_call.h"
 #include "storage/base/log.h"
 
 namespace tidemark::broker {
@@ -38,8 +39,11 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       file_cache(files, options.open_files_max),
       space(files, options.data_directory, options.disk_low_water_bytes),
       staging(options.memory_limit_bytes / 2),
+      dedup(options.memory_limit_bytes / 8),
       shards(make_shards(runtime, options)),
       jobs(job_services()),
+      scheduler(job_services(), options.memory_limit_bytes / 8,
+                [this](TopicSpec spec, Done<std::shared_ptr<const Topic>> made) { create(std::move(spec), std::move(made)); }),
       groups_impl(std::make_shared<GroupsImpl>(*this)),
       groups(std::make_unique<Groups>(groups_impl)) {}
 
@@ -61,7 +65,7 @@ JobServices Broker::Impl::job_services() {
 }
 
 PartitionServices Broker::Impl::services(ShardState& shard) {
-  return {runtime, shard.shard, *committer, file_cache, shard.tails, shard.cold_reads, space, staging, options, fatal};
+  return {runtime, shard.shard, *committer, file_cache, shard.tails, shard.cold_reads, space, staging, dedup, options, fatal};
 }
 
 Result<PartitionKey> Broker::Impl::resolve(const TopicPartition& where) const {
@@ -205,7 +209,7 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
       } else if (stream.kind == storage::StreamKind::job) {
-        records = jobs.snapshot(stream);
+        records = Scheduler::owns(stream) ? scheduler.snapshot() : jobs.snapshot(stream);
       } else if (stream.kind == storage::StreamKind::broker) {
         records.push_back(broker_record(storage::StateRecordType::snapshot));
       }
@@ -232,6 +236,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSyst
 
 std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
 const BrokerOptions& Broker::options() const { return impl_->options; }
+Schedule& Broker::schedule() { return impl_->schedule; }
 Groups& Broker::groups() { return *impl_->groups; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
@@ -302,8 +307,15 @@ void Broker::trim(const RequestContext&, TopicPartition where, Offset before, Do
                               [before](Partition& partition, Done<Offset> answer) { partition.trim(before, std::move(answer)); });
 }
 
-void Broker::append(const RequestContext&, TopicPartition where, Slice batch, Done<Appended> done) {
+void Broker::append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done) {
+  append(context, std::move(where), std::move(batch), AppendOptions(), std::move(done));
+}
+
+void Broker::append(const RequestContext&, TopicPartition where, Slice batch, AppendOptions options, Done<Appended> done) {
   if (impl_->stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+  const Topic* const topic = topics()->find(where.topic);
+  const bool obeys = topic != nullptr && (options.obey_headers || topic->effective.record_headers) && !is_internal_topic(where.topic);
+  if (obeys) return PublishCall::begin(*impl_, std::move(where), std::move(batch), std::move(done));
   impl_->on_partition<Appended>(where, std::move(done), [batch = std::move(batch)](Partition& partition, Done<Appended> answer) mutable {
     partition.append(std::move(batch), std::move(answer));
   });
@@ -467,6 +479,7 @@ void Broker::stop(Done<void> done) {
   impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable {
     if (impl->space_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->space_timer, std::nullopt));
     impl->jobs.stop();
+    impl->scheduler.stop();
     // Changes to topics first: they make and close partitions. And chunks of jobs: they append.
     impl->begin_work();
     impl->idle = [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); };

@@ -38,6 +38,8 @@ struct TopicConfig {
   std::uint32_t message_bytes_max = 1048588;  ///< Of a stored batch, header included.
   bool log_append_time = false;
   std::optional<Codec> compression;  ///< nullopt: as the producer chose.
+  bool record_headers = false;       ///< Obey the headers of broker/publish_fields.h, whoever produces.
+  std::chrono::milliseconds dedup_window = std::chrono::minutes(2);
 };
 
 /// One configuration key as users see it.
