@@ -49,10 +49,14 @@ constexpr std::array<std::string_view, 32> kNames = {
 constexpr std::uint16_t kFirstJobType = 40;
 constexpr std::array<std::string_view, 4> kJobNames = {"create_replay", "list_jobs", "describe_job", "control_job"};
 
+constexpr std::uint16_t kFirstScheduleType = 48;
+constexpr std::array<std::string_view, 3> kScheduleNames = {"list_scheduled", "cancel_scheduled", "schedule_status"};
+
 /// Empty for a number that is no type.
 std::string_view name_of(std::uint16_t type) {
   if (type < kNames.size()) return kNames[type];
   if (type >= kFirstJobType && type < kFirstJobType + kJobNames.size()) return kJobNames[type - kFirstJobType];
+  if (type >= kFirstScheduleType && type < kFirstScheduleType + kScheduleNames.size()) return kScheduleNames[type - kFirstScheduleType];
   return {};
 }
 

@@ -65,6 +65,9 @@ enum class FrameType : std::uint16_t {
   list_jobs = 41,
   describe_job = 42,
   control_job = 43,
+  list_scheduled = 48,
+  cancel_scheduled = 49,
+  schedule_status = 50,
 };
 bool known_frame_type(std::uint16_t type);
 std::string_view to_string(FrameType type);
