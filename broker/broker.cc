@@ -294,7 +294,18 @@ void Broker::add_partitions(const RequestContext&, std::string name, std::int32_
   });
 }
 
+namespace {
+
+/// What waits in the schedule would be lost, or come to nobody knows where.
+std::optional<Error> refuse_schedule(std::string_view topic) {
+  if (topic != kScheduleTopic) return std::nullopt;
+  return Error{Errc::invalid_argument, "topic '" + std::string(topic) + "' is the broker's own; see `schedule ls` and `schedule cancel`"};
+}
+
+}  // namespace
+
 void Broker::delete_topic(const RequestContext&, std::string name, Done<void> done) {
+  if (auto refusal = refuse_schedule(name)) return done(*std::move(refusal));
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), answer = std::move(answer)]() mutable {
     if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
@@ -303,6 +314,7 @@ void Broker::delete_topic(const RequestContext&, std::string name, Done<void> do
 }
 
 void Broker::trim(const RequestContext&, TopicPartition where, Offset before, Done<Offset> done) {
+  if (auto refusal = refuse_schedule(where.topic)) return done(*std::move(refusal));
   impl_->on_partition<Offset>(where, std::move(done),
                               [before](Partition& partition, Done<Offset> answer) { partition.trim(before, std::move(answer)); });
 }
@@ -313,6 +325,7 @@ void Broker::append(const RequestContext& context, TopicPartition where, Slice b
 
 void Broker::append(const RequestContext&, TopicPartition where, Slice batch, AppendOptions options, Done<Appended> done) {
   if (impl_->stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+  if (auto refusal = refuse_schedule(where.topic)) return done(*std::move(refusal));
   const Topic* const topic = topics()->find(where.topic);
   const bool obeys = topic != nullptr && (options.obey_headers || topic->effective.record_headers) && !is_internal_topic(where.topic);
   if (obeys) return PublishCall::begin(*impl_, std::move(where), std::move(batch), std::move(done));
@@ -465,7 +478,7 @@ void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
         sums->groups += impl->groups_impl->shards[shard.shard.index()].by_name.size();
       },
       [impl = impl_.get(), sums, status = std::move(status), done = std::move(done)]() mutable {
-        status.memory_used_bytes = sums->tail_bytes + impl->staging.used();
+        status.memory_used_bytes = sums->tail_bytes + impl->staging.used() + impl->dedup.used();
         status.groups = sums->groups;
         done(std::move(status));
       });

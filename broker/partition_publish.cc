@@ -119,6 +119,7 @@ Result<Partition::Thinned> Partition::thin(const PendingAppend& append, Timestam
   plan.ids.resize(records);
   Thinned thinned;
   thinned.left_out = plan.left_out;
+  const Offset base = skip_to_.value_or(log_->end_offset());
   std::unordered_map<DedupId, std::size_t> here;  // The same id twice in one batch.
   for (std::size_t i = 0; i < records && plan.drop_duplicates; ++i) {
     if (!plan.ids[i] || plan.left_out[i]) continue;
@@ -126,7 +127,7 @@ Result<Partition::Thinned> Partition::thin(const PendingAppend& append, Timestam
     if (!first) {
       const auto [known, inserted] = here.emplace(*plan.ids[i], i);
       if (inserted) continue;
-      first = log_->end_offset() + static_cast<std::int64_t>(known->second);
+      first = base + static_cast<std::int64_t>(known->second);
     }
     thinned.left_out[i] = true;
     if (!thinned.details) thinned.details = std::make_shared<PublishDetails>();

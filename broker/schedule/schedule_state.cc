@@ -174,6 +174,7 @@ Status ScheduleState::apply(const storage::StateRecord& record) {
     if (!from_proto(in, batch)) return bad;
     chunk.push_back(std::move(batch));
   }
+  if (!chunk.empty() && !producer) return bad;
   return {};
 }
 

@@ -97,6 +97,10 @@ void Scheduler::step() {
     begin_step();
     return repeat_chunk();
   }
+  if (!chunk_.empty()) {  // Refused, and that could not be recorded yet.
+    begin_step();
+    return withdraw();
+  }
   // Old ones have their turn after every chunk of due ones, lest a busy schedule never shrinks.
   const std::optional<std::int32_t> long_lane = lane_to_shorten();
   if (long_lane && std::exchange(shorten_next_, false)) {
@@ -509,13 +513,7 @@ void Scheduler::finish_chunk() {
 /// Records that were refused can be cancelled again only when nothing durable says that they are about to be appended.
 void Scheduler::withdraw() {
   record(true, [this](Status recorded) {
-    if (!recorded && !stopping_) {
-      timer_ = services_.shard.run_after(kDiskWait, [this] {
-        timer_.reset();
-        withdraw();
-      });
-      return;
-    }
+    if (!recorded) return wait(kDiskWait);
     for (OpenBatch& batch : std::exchange(chunk_, {})) batch_refused(batch);
     end_step();
   });

@@ -298,6 +298,34 @@ TEST_F(ScheduleTest, stragglers_do_not_pin_the_schedule) {
   EXPECT_EQ(end_of("orders").value, published);
 }
 
+TEST_F(ScheduleTest, nobody_else_writes_to_its_topic) {
+  const std::string lanes(kScheduleTopic);
+  schedule(engine_, "orders", "later", seconds(5));
+  EXPECT_EQ(engine_.append(lanes, 0, {"x"}).error().code, Errc::invalid_argument);
+  EXPECT_EQ(engine_.trim(lanes, 0, Offset{1}).error().code, Errc::invalid_argument);
+  EXPECT_EQ(engine_.remove(lanes).error().code, Errc::invalid_argument);
+}
+
+/// The refusal of a due record is on record before it can be cancelled: no restart brings it back.
+TEST_F(ScheduleTest, a_record_that_was_refused_can_be_cancelled_for_good) {
+  const ScheduledId id = schedule(engine_, "orders", "unwanted", seconds(1));
+  const ScheduledId other = schedule(engine_, "orders", "wanted", seconds(1));
+  disk_.set_capacity(1);
+  pass(seconds(3));
+  const auto page = list_schedule(engine_);
+  ASSERT_TRUE(page);
+  ASSERT_EQ(page->records.size(), 2u);
+  EXPECT_EQ(page->records[0].state, ScheduledInfo::State::retrying);
+  EXPECT_NE(page->records[0].reason.find("disk_full"), std::string::npos);
+  disk_.set_capacity(SimulatedFileSystem::kDefaultCapacity);
+  ASSERT_TRUE(cancel(engine_, id));
+  engine_.die();
+  ASSERT_TRUE(engine_.open());
+  pass(seconds(20));
+  EXPECT_EQ(values_in(engine_, "orders"), Values{"wanted"});
+  EXPECT_EQ(cancel(engine_, other).error().code, Errc::not_found);
+}
+
 TEST_F(ScheduleTest, more_records_than_memory_allows_are_refused) {
   ASSERT_TRUE(engine_.stop());
   SimulatedFileSystem disk;
