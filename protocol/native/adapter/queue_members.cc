@@ -148,9 +148,11 @@ void QueueMembers::leave(const Request& request, const wire::LeaveQueue& in) {
     return request.reply(Error{Errc::conflict, "member '" + member.member + "' is still joining: wait for the answer"});
   }
   if (members_.erase(member) == 0) return request.reply(wire::LeaveQueueReply());  // Gone already is as good.
+  std::vector<std::shared_ptr<broker::PendingReads>> pending;
   for (const auto& [id, receive] : receives_) {
-    if (receive->member == member && receive->pending) receive->pending->cancel();
+    if (receive->member == member && receive->pending) pending.push_back(receive->pending);
   }
+  for (const auto& waiting : pending) waiting->cancel();  // Which may answer at once, and change the list.
   request.broker().queues().leave(request.context(), member.name, member.member, false, [request](const Status& left) {
     if (!left) return request.reply(left.error());
     request.reply(wire::LeaveQueueReply());
@@ -217,8 +219,8 @@ void QueueMembers::receive(const Request& request, const wire::Receive& in) {
 void QueueMembers::cancel(std::uint32_t id) {
   const auto found = receives_.find(id);
   if (found == receives_.end()) return;
-  const ReceivePtr receive = found->second;
-  if (receive->pending) receive->pending->cancel();
+  const std::shared_ptr<broker::PendingReads> pending = found->second->pending;  // It may answer at once, and be let go.
+  if (pending) pending->cancel();
 }
 
 void QueueMembers::finish(const ReceivePtr& receive) {
