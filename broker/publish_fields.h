@@ -42,8 +42,8 @@ struct PublishFields {
 /// rule; corrupt_batch, decompression_limit.
 Result<std::optional<PublishFields>> read_publish_fields(ByteView batch, Timestamp now);
 
-/// 0 to 9, higher is more urgent; 4 for a record that does not say, or not in that form (as JMS has it: Jakarta Messaging 3.1, 3.4.10).
-inline constexpr int kPriorityDefault = 4;
+/// 0 to 9, higher is more urgent; 0 for a record that does not say, or not in that form (as in RabbitMQ).
+inline constexpr int kPriorityDefault = 0;
 int priority_of(const RecordView& record);
 
 }  // namespace tidemark::broker

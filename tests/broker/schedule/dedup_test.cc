@@ -193,10 +193,10 @@ TEST(Priority, is_the_header_or_the_middle) {
     EXPECT_TRUE(reader && *reader->next(record));
     return priority_of(record);
   };
-  EXPECT_EQ(priority({}), 4);
+  EXPECT_EQ(priority({}), 0);
   EXPECT_EQ(priority({{"tidemark-priority", "9"}}), 9);
   EXPECT_EQ(priority({{"tidemark-priority", "1"}, {"tidemark-priority", "0"}}), 0);
-  EXPECT_EQ(priority({{"tidemark-priority", "high"}}), 4);
+  EXPECT_EQ(priority({{"tidemark-priority", "high"}}), 0);
 }
 
 }  // namespace
