@@ -12,12 +12,12 @@
 ///
 ///     gap u      offsets between the end of the run before (first: the slice's first offset) and this run
 ///     count u    entries, all alike
-///     head u8    bits 0-2: state; 8: times follow; 16: failures follow; 32: reason follows; 64: ids follow
+///     head u8    bits 0-2: state; 8: times follow; 16: failures follow; 32: a note of the last failure follows; 64: ids follow
 ///     member u   acquired only: its slot
 ///     due        delayed only: milliseconds since 1970 UTC
 ///     deliveries u, delivered     [times] the latter as difference to the one before in this payload (first: to 0)
 ///     failures u8                 [failures]
-///     bytes u, text               [reason]
+///     length u, bytes            [reason] one byte length of the last member's name, the name, the reason
 ///     per entry: ms, seq          [ids] ms as difference to the id before in this payload; seq as well where that is 0
 ///
 /// *Head*: rows, each with a tag byte, up to the end of the payload. A row replaces what is known of its thing.

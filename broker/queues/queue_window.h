@@ -87,7 +87,7 @@ struct QueueMemberInfo {
   std::uint64_t in_flight = 0;
 };
 
-/// Who settles, or takes something over.
+/// A record to take over.
 struct EntryClaim {
   Offset offset;
   std::chrono::milliseconds min_idle{0};
@@ -101,7 +101,7 @@ struct EntryClaim {
 enum class Settled : std::uint8_t {
   ok,
   not_delivered,    ///< It was never handed out.
-  already_settled,  ///< It is finished.
+  already_settled,  ///< It is finished, on its way to the dead letters, or (not for an ack) parked.
   not_owner,        ///< Another member has it.
   lease_lost,       ///< It was taken back from this member, and perhaps handed out again.
 };
@@ -123,12 +123,14 @@ struct LookedAt {
 ///
 /// *decide -> record -> apply*: a change is made here at once and noted; take_records() gives the notes as state records in the order of
 /// the changes, whose flush an answer waits for where it must. Operations on entries go to the streams of *slices* of kSliceOffsets offsets
-/// each, everything else to the head stream, so that a snapshot is bounded and what does not change is not written again. An offset below
-/// the cursor that no record speaks of is available. Extending a lease is not recorded: after a restart every lease is given `ack.timeout`
-/// anew.
+/// each, everything else to the head stream, so that a snapshot is bounded and what does not change is not written again. Records hold
+/// values (queue_record_format.h): what none of them speaks of is done, and a slice where everything is done has no stream. Growing the
+/// window is told with the next change of another kind, or after 16 384 offsets; a crash before that takes it back with its counters, and
+/// the log is read again from the older cursor. Extending a lease is not recorded: after a restart every lease is given `ack.timeout` anew.
+/// When a member was seen is recorded to the minute, with other changes.
 ///
-/// A window that looks ahead (key order, priority) keeps per unfinished entry its key and priority in memory; they are not recorded. After
-/// a restart they are unknown: nothing is handed out until looked_again() has told them for every unfinished entry.
+/// A window that looks ahead keeps per unfinished entry its key and priority in memory; they are not recorded. With key order nothing is
+/// handed out after a restart until looked_again() has told them for every unfinished entry; without it priorities are forgotten.
 class QueueWindow {
  public:
   static constexpr std::int64_t kSliceOffsets = 65'536;
@@ -178,13 +180,14 @@ class QueueWindow {
   };
   /// Keys with most waiting entries first, at most `max`. Windows that look ahead only.
   std::vector<BlockedKey> blocked_keys(std::size_t max) const;
-  /// The look-ahead is used up: nothing new is looked at until something is settled.
+  /// The look-ahead is used up: nothing new is looked at until something is settled. Parked and dying entries that step aside do not use
+  /// it; in windows that do not look ahead only waiting entries do.
   bool lookahead_full() const;
   std::size_t memory_bytes() const;  ///< Roughly, everything this window holds.
 
   // --- Members.
 
-  /// Notes that the member is here; makes it if need be. At most 2^24 members over the life of a window; names 0-249 bytes.
+  /// Notes that the member is here; makes it if need be. At most 2^24 members at a time; names 0-249 bytes.
   void touch(std::string_view name, Timestamp now);
   bool add_member(std::string_view name, Timestamp now);  ///< False: it exists.
   /// Forgets it. `drop` (Redis): its entries are finished, else they are released without counting. Answers how many it had.
@@ -196,8 +199,10 @@ class QueueWindow {
 
   /// The log was read from the cursor up to `to`; what is not named is available. Pre: to >= cursor; `looked` ascending, within.
   void extend(Offset to, std::span<const LookedAt> looked);
+  /// Keys are not known (restart, key order turned on, an entry revived or claimed by force): nothing is handed out. Key order only.
   bool needs_look() const;
-  /// All candidates in [floor, cursor) have been told; ends needs_look().
+  /// What is told of entries that are not unfinished is passed over. All unfinished ones are to be told, also parked ones below the floor
+  /// and those from the cursor on (visit() names them); looked_again() ends needs_look().
   void look_again(std::span<const LookedAt> looked);
   void looked_again();
 
@@ -220,7 +225,8 @@ class QueueWindow {
   /// Failed: comes back after `delay` (nullopt: the group's backoff), or dies of it.
   Settled fail(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries,
                std::optional<std::chrono::milliseconds> delay, std::string_view reason, Timestamp now);
-  /// Back at once, uncounted. `forget_delivery`: this hand-out did not happen (Redis XNACK SILENT).
+  /// Back at once, uncounted; but where hand-outs count, the last one allowed was this. `forget_delivery`: this hand-out did not happen
+  /// (Redis XNACK SILENT).
   Settled release(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, bool forget_delivery, Timestamp now);
   /// Dead at once.
   Settled reject(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, std::string_view reason, Timestamp now);
@@ -229,7 +235,9 @@ class QueueWindow {
                        Timestamp now);
   /// Renews everything the member has.
   void extend_all(std::string_view member, Timestamp now);
-  /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before.
+  /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before,
+  /// whatever the idle time; parked and dying ones cannot. Where hand-outs count, a claim beyond the limit kills the entry instead, unless
+  /// it is a `just_id` or sets the count. In key order an entry that would overtake another of its key is not claimed.
   bool claim(std::string_view member, const EntryClaim& claim, Timestamp now);
   /// Finished, whoever has it; counts as done. False: it is finished already, or on its way to the dead letters.
   bool dismiss(Offset offset);
@@ -281,10 +289,11 @@ class QueueWindow {
 
   /// State records of what changed, in order; empty: nothing did.
   std::vector<storage::StateRecord> take_records();
-  /// The whole of one of this window's streams; empty vector: the stream is not (any more) this window's.
+  /// The whole of one of this window's streams as it is now, in one or more parts; empty vector: the stream is not (any more) this
+  /// window's. Take records first and submit both together: a snapshot may say what no delta has said yet.
   std::vector<storage::StateRecord> snapshot(const storage::StreamKey& stream) const;
-  /// Deltas outweigh the state by far: records for these streams should be their snapshots. take_records() does so by itself.
-  std::vector<storage::StreamKey> streams() const;  ///< For deletion.
+  /// Those that have records; for deletion. (Streams whose deltas outweigh them by far are restated by take_records() itself.)
+  std::vector<storage::StreamKey> streams() const;
   /// Records of its streams, in log order. Error corrupt_batch.
   Status replay(const storage::StateRecord& record);
   /// After the last one: leases begin anew, indexes are built.

@@ -183,7 +183,7 @@ class Model {
         ReferenceEntry& entry = reference_.entries[offset.value];
         entry.key = told.key;
         entry.priority = told.priority;
-        entry.reason = "record.ttl";
+        reference_.tell(entry, "record.ttl");
         reference_.leave(entry, reference_.dead(), 0);
         continue;
       }
@@ -233,6 +233,7 @@ class Model {
       entry.deliveries = 1;
       entry.failures = 0;
       entry.reason.clear();
+      entry.last_member.clear();
       reference_.hand_out(entry, member, now_, now_);
       if (settings_.keeps_ids) entry.id = ids.back();
     }
@@ -282,7 +283,7 @@ class Model {
         if (expected == Settled::ok) {
           ReferenceEntry& entry = *reference_.find(offset);
           ++entry.failures;
-          entry.reason = "poison";
+          reference_.tell(entry, "poison");
           reference_.leave(entry, reference_.dead(), 0);
         }
         ASSERT_EQ(window_->reject(offset, who, deliveries, "poison", now_), expected);
@@ -423,7 +424,7 @@ class Model {
   void single_entry() {
     const Offset offset = any_offset();
     ReferenceEntry* const entry = reference_.find(offset);
-    switch (below(4)) {
+    switch (below(5)) {
       case 0:
       case 1: {
         const bool expected = entry != nullptr && (entry->state == EntryState::parked || entry->state == EntryState::delayed);
@@ -431,6 +432,7 @@ class Model {
           if (entry->state == EntryState::parked) {
             entry->failures = 0;
             entry->reason.clear();
+            entry->last_member.clear();
             if (settings_.count_deliveries) entry->deliveries = 0;
           }
           reference_.leave(*entry, EntryState::available, 0);
@@ -445,6 +447,15 @@ class Model {
           if (settings_.ordering == Ordering::key) reference_.needs_look = true;
         }
         ASSERT_EQ(window_->revive(offset, now_), expected);
+        break;
+      }
+      case 3: {
+        const bool expected = entry != nullptr && entry->state != EntryState::dying;
+        if (expected) {
+          reference_.entries.erase(offset.value);
+          ++reference_.totals.done;
+        }
+        ASSERT_EQ(window_->dismiss(offset), expected);
         break;
       }
       default: {
@@ -671,6 +682,7 @@ class Model {
       EXPECT_EQ(entry.deliveries, want.deliveries);
       EXPECT_EQ(entry.failures, want.failures);
       EXPECT_EQ(entry.reason, want.reason);
+      EXPECT_EQ(entry.last_member, want.state == EntryState::acquired ? want.member : want.last_member);
       EXPECT_EQ(entry.id, want.id.value_or(EntryId{}));
       return !testing::Test::HasFailure();
     });

@@ -17,7 +17,7 @@ struct ReferenceEntry {
   std::string member;
   std::int64_t delivered = 0, due = 0;
   std::uint32_t deliveries = 0, failures = 0;
-  std::string reason;
+  std::string reason, last_member;
   std::optional<EntryId> id;
   std::uint64_t key = 0;
   std::uint8_t priority = 0;
@@ -184,6 +184,10 @@ struct ReferenceWindow {
     const EntryState state = find(offset)->state;
     return state == EntryState::parked || state == EntryState::dying ? Settled::already_settled : Settled::ok;
   }
+  void tell(ReferenceEntry& entry, const std::string& reason) {
+    entry.reason = reason;
+    entry.last_member = entry.member;
+  }
   void leave(ReferenceEntry& entry, EntryState state, std::int64_t due) {
     entry.state = state;
     entry.due = due;
@@ -191,7 +195,7 @@ struct ReferenceWindow {
   }
   void fail(ReferenceEntry& entry, std::optional<std::chrono::milliseconds> delay, const std::string& reason, Timestamp now) {
     ++entry.failures;
-    entry.reason = reason;
+    tell(entry, reason);
     const auto wait = delay ? *delay : settings.backoff.delay(entry.failures, 0);
     if (at_limit(entry))
       leave(entry, dead(), 0);
@@ -254,7 +258,7 @@ struct ReferenceWindow {
       }
     }
     if (!makes && !claim.just_id && !claim.deliveries && settings.count_deliveries && at_limit(*known)) {
-      known->reason = "delivery limit";
+      tell(*known, "delivery limit");
       leave(*known, dead(), 0);
       return false;
     }
