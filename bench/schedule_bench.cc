@@ -30,7 +30,7 @@ constexpr std::chrono::milliseconds kBetweenProbes{20};
 
 class Bench {
  public:
-  explicit Bench(std::string directory) : directory_(std::move(directory)), runtime_({.shards = 2, .disk_threads = 2}) {
+  explicit Bench(std::string directory) : directory_(std::move(directory)) {
     std::filesystem::remove_all(directory_);
     open();
     const auto made = ask<std::shared_ptr<const Topic>>([](Broker& broker, auto done) {
@@ -40,14 +40,14 @@ class Bench {
   }
   ~Bench() {
     close();
-    runtime_.stop();
     std::filesystem::remove_all(directory_);
   }
   void open() {
+    runtime_ = std::make_unique<ThreadRuntime>(ThreadRuntime::Options{.shards = 2, .disk_threads = 2});
     BrokerOptions options;
     options.data_directory = directory_;
     options.disk_low_water_bytes = 0;
-    Result<std::unique_ptr<Broker>> opened = Broker::open(runtime_, files_, options, [](Error error) {
+    Result<std::unique_ptr<Broker>> opened = Broker::open(*runtime_, files_, options, [](Error error) {
       std::fprintf(stderr, "%s\n", error.to_string().c_str());
       std::abort();
     });
@@ -58,20 +58,22 @@ class Bench {
     std::promise<void> stopped;
     broker_->stop([&](Result<void>) { stopped.set_value(); });
     stopped.get_future().wait();
+    runtime_->stop();  // Before the broker goes: tasks of its background work may be under way.
     broker_.reset();
+    runtime_.reset();
   }
   template <class T>
   Result<T> ask(std::function<void(Broker&, Done<T>)> call) {
     std::promise<Result<T>> answer;
-    runtime_.shard(0).post([&] { call(*broker_, [&](Result<T> result) { answer.set_value(std::move(result)); }); });
+    runtime_->shard(0).post([&] { call(*broker_, [&](Result<T> result) { answer.set_value(std::move(result)); }); });
     return answer.get_future().get();
   }
-  Timestamp now() const { return runtime_.clock().now(); }
+  Timestamp now() const { return runtime_->clock().now(); }
 
  private:
   const std::string directory_;
   storage::PosixFileSystem files_;
-  ThreadRuntime runtime_;
+  std::unique_ptr<ThreadRuntime> runtime_;
   std::unique_ptr<Broker> broker_;
 };
 
