@@ -29,6 +29,7 @@ struct QueuePartition::Work {
   std::vector<Offset> fresh;        ///< From the cursor.
   std::size_t bytes = 0;
   std::size_t steps = 0;
+  bool looked = false;  ///< Ahead, for what is urgent.
 
   /// Reads may answer at once: now and then the stack is left.
   bool deep() { return ++steps % 32 == 0; }
@@ -41,6 +42,18 @@ struct QueuePartition::Work {
   void keep(Slice batch, Offset base) {
     if (!batches.try_emplace(base, batch).second) return;
     bytes += batch.size();
+  }
+  /// What was read ahead is not sent along.
+  void forget_unchosen() {
+    bytes = 0;
+    std::erase_if(batches, [this](const auto& entry) {
+      const Result<BatchHeader> header = BatchHeader::parse(entry.second.view());
+      const bool wanted = header && std::ranges::any_of(chosen, [&](Offset offset) {
+                            return offset >= header->base_offset && offset < header->end_offset();
+                          });
+      if (wanted) bytes += entry.second.size();
+      return !wanted;
+    });
   }
   std::size_t bytes_left() const { return asked.bytes_max > bytes ? asked.bytes_max - bytes : 0; }
 };
@@ -71,6 +84,16 @@ Offset QueuePartition::log_end() const {
 bool QueuePartition::paused() const {
   const QueueSettings& settings = window_->settings();
   return settings.paused && (!settings.paused_until || now() < *settings.paused_until);
+}
+
+bool QueuePartition::priorities() const {
+  const std::shared_ptr<const Topic> topic = services_.topic(key_.topic);
+  return topic && topic->effective.record_headers;
+}
+
+bool QueuePartition::may_look() const {
+  if (window_->cursor() >= log_end() || window_->lookahead_full()) return false;
+  return !priorities() || window_->counts().waiting < window_->settings().lookahead;
 }
 
 /// What time and retention have done since the last look.
@@ -106,6 +129,9 @@ void QueuePartition::begin(const std::shared_ptr<Work>& work) {
   if (closed_) return fail(work, *closed_);
   if (recorder_->behind()) return fail(work, recorder_->behind_error());
   housekeeping();
+  if (!window_->member(work->asked.member) && window_->members().size() >= kMembersMax) {
+    return fail(work, {Errc::overloaded, "a queue group knows at most " + std::to_string(kMembersMax) + " members"});
+  }
   window_->touch(work->asked.member, now());
   if (paused()) return finish(work);
   if (window_->needs_look()) return look_again(work, std::max(window_->floor(), log_start()));
@@ -116,10 +142,13 @@ void QueuePartition::plan(const std::shared_ptr<Work>& work) {
   const QueueSettings& settings = window_->settings();
   const std::size_t room = std::min(work->asked.records_max, window_->room(work->asked.member));
   if (room == 0) return finish(work);
-  const bool more = window_->cursor() < log_end() && !window_->lookahead_full();
+  const bool more = may_look();
+  const bool ahead = settings.looks_ahead() || priorities();
+  // The most urgent record may be one that was not looked at yet.
+  if (more && !work->asked.new_only && priorities() && !std::exchange(work->looked, true)) return read_new(work);
   if (!work->asked.new_only && settings.redelivers) {
     // While there are new records, what comes back takes half of the room, so that neither starves the other.
-    const std::size_t share = more && !settings.looks_ahead() ? std::max<std::size_t>(1, room / 2) : room;
+    const std::size_t share = more && !ahead ? std::max<std::size_t>(1, room / 2) : room;
     work->chosen = window_->choose(work->asked.member, share, now());
     const std::uint32_t suspect = settings.suspect_from();
     if (work->chosen.size() == 1 && suspect > 0) {
@@ -236,7 +265,8 @@ void QueuePartition::read_new(const std::shared_ptr<Work>& work) {
 }
 
 void QueuePartition::took_new(const std::shared_ptr<Work>& work, ReadReply reply) {
-  const bool ahead = window_->settings().looks_ahead();
+  // Redis reads from the cursor, whatever is urgent.
+  const bool ahead = window_->settings().looks_ahead() || (priorities() && !work->asked.new_only);
   const std::size_t room = std::min(work->asked.records_max, window_->room(work->asked.member));
   const std::size_t wanted = room > work->chosen.size() ? room - work->chosen.size() : 0;
   std::vector<LookedAt> looked;
@@ -269,12 +299,12 @@ void QueuePartition::took_new(const std::shared_ptr<Work>& work, ReadReply reply
   window_->extend(next, looked);
   if (ahead) {
     work->chosen = window_->choose(work->asked.member, room, now());
+    work->forget_unchosen();
   } else {
     work->fresh.insert(work->fresh.end(), candidates.begin(), candidates.end());
   }
   const std::size_t have = ahead ? work->chosen.size() : work->chosen.size() + work->fresh.size();
-  if (moved && have < room && window_->cursor() < log_end() && !window_->lookahead_full() && work->bytes_left() > 0 &&
-      (ahead || work->fresh.empty())) {
+  if (moved && have < room && may_look() && work->bytes_left() > 0 && (ahead || work->fresh.empty())) {
     // Others have their turn between two reads.
     services_.shard.post([self = self(), work] {
       if (self->closed_) return self->fail(work, *self->closed_);

@@ -115,6 +115,10 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   Result<Offset> judge_batch(ByteView batch, Offset from, std::size_t candidates_max, bool keys, std::vector<LookedAt>& looked,
                              std::vector<Offset>& candidates) const;
   bool paused() const;
+  /// Records of the topic may be more urgent than others.
+  bool priorities() const;
+  /// There is more to look at, and room to remember it.
+  bool may_look() const;
   bool may_have(const ReceiveOffer& offer);
   void offer_around();
   void watch();

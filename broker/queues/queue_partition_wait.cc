@@ -72,7 +72,7 @@ void QueuePartition::changed() {
 
 bool QueuePartition::may_have(const ReceiveOffer& offer) {
   if (paused() || recorder_->behind() || !stalled_.empty()) return false;
-  const bool fresh = window_->cursor() < log_end() && window_->room(offer.member()) > 0 && !window_->lookahead_full();
+  const bool fresh = may_look() && window_->room(offer.member()) > 0;
   if (fresh || offer.new_only() || !window_->settings().redelivers) return fresh;
   if (!window_->has_work()) return false;
   // Keys have to be looked up first: whoever takes does that.

@@ -216,8 +216,12 @@ std::vector<storage::StateRecord> QueuesImpl::snapshot(std::size_t number, const
   if (groups == shard.partitions.end()) return ended;
   const auto found = groups->second.find(parsed->identity.group);
   if (found == groups->second.end()) return ended;
-  std::vector<storage::StateRecord> records = found->second->window().snapshot(stream);
-  return records.empty() ? ended : records;
+  // What was noted since the last record comes first: the snapshot stands on it.
+  std::vector<storage::StateRecord> records = found->second->window().take_records();
+  std::vector<storage::StateRecord> whole = found->second->window().snapshot(stream);
+  if (whole.empty()) whole = ended;
+  std::ranges::move(whole, std::back_inserter(records));
+  return records;
 }
 
 /// Topics came, went or grew.
