@@ -7,6 +7,7 @@
 #include "broker/epoch_search.h"
 #include "broker/groups/groups_impl.h"
 #include "broker/many_reads.h"
+#include "broker/publish_call.h"
 #include "broker/queues/queues_impl.h"
 #include "storage/base/log.h"
 
@@ -39,8 +40,11 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       file_cache(files, options.open_files_max),
       space(files, options.data_directory, options.disk_low_water_bytes),
       staging(options.memory_limit_bytes / 2),
+      dedup(options.memory_limit_bytes / 8),
       shards(make_shards(runtime, options)),
       jobs(job_services()),
+      scheduler(job_services(), options.memory_limit_bytes / 8,
+                [this](TopicSpec spec, Done<std::shared_ptr<const Topic>> made) { create(std::move(spec), std::move(made)); }),
       groups_impl(std::make_shared<GroupsImpl>(*this)),
       groups(std::make_unique<Groups>(groups_impl)),
       queues_impl(std::make_shared<QueuesImpl>(*this)),
@@ -64,7 +68,7 @@ JobServices Broker::Impl::job_services() {
 }
 
 PartitionServices Broker::Impl::services(ShardState& shard) {
-  return {runtime, shard.shard, *committer, file_cache, shard.tails, shard.cold_reads, space, staging, options, fatal};
+  return {runtime, shard.shard, *committer, file_cache, shard.tails, shard.cold_reads, space, staging, dedup, options, fatal};
 }
 
 Result<PartitionKey> Broker::Impl::resolve(const TopicPartition& where) const {
@@ -215,7 +219,7 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
       } else if (stream.kind == storage::StreamKind::job) {
-        records = jobs.snapshot(stream);
+        records = Scheduler::owns(stream) ? scheduler.snapshot() : jobs.snapshot(stream);
       } else if (stream.kind == storage::StreamKind::broker) {
         records.push_back(broker_record(storage::StateRecordType::snapshot));
       }
@@ -242,6 +246,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSyst
 
 std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
 const BrokerOptions& Broker::options() const { return impl_->options; }
+Schedule& Broker::schedule() { return impl_->schedule; }
 Groups& Broker::groups() { return *impl_->groups; }
 Queues& Broker::queues() { return *impl_->queues; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
@@ -300,7 +305,18 @@ void Broker::add_partitions(const RequestContext&, std::string name, std::int32_
   });
 }
 
+namespace {
+
+/// What waits in the schedule would be lost, or come to nobody knows where.
+std::optional<Error> refuse_schedule(std::string_view topic) {
+  if (topic != kScheduleTopic) return std::nullopt;
+  return Error{Errc::invalid_argument, "topic '" + std::string(topic) + "' is the broker's own; see `schedule ls` and `schedule cancel`"};
+}
+
+}  // namespace
+
 void Broker::delete_topic(const RequestContext&, std::string name, Done<void> done) {
+  if (auto refusal = refuse_schedule(name)) return done(*std::move(refusal));
   auto answer = answer_on(impl_->shards[impl_->current_shard()]->shard, std::move(done));
   impl_->on_shard(kMetadataShard, [impl = impl_.get(), name = std::move(name), answer = std::move(answer)]() mutable {
     if (impl->stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
@@ -309,12 +325,21 @@ void Broker::delete_topic(const RequestContext&, std::string name, Done<void> do
 }
 
 void Broker::trim(const RequestContext&, TopicPartition where, Offset before, Done<Offset> done) {
+  if (auto refusal = refuse_schedule(where.topic)) return done(*std::move(refusal));
   impl_->on_partition<Offset>(where, std::move(done),
                               [before](Partition& partition, Done<Offset> answer) { partition.trim(before, std::move(answer)); });
 }
 
-void Broker::append(const RequestContext&, TopicPartition where, Slice batch, Done<Appended> done) {
+void Broker::append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done) {
+  append(context, std::move(where), std::move(batch), AppendOptions(), std::move(done));
+}
+
+void Broker::append(const RequestContext&, TopicPartition where, Slice batch, AppendOptions options, Done<Appended> done) {
   if (impl_->stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+  if (auto refusal = refuse_schedule(where.topic)) return done(*std::move(refusal));
+  const Topic* const topic = topics()->find(where.topic);
+  const bool obeys = topic != nullptr && (options.obey_headers || topic->effective.record_headers) && !is_internal_topic(where.topic);
+  if (obeys) return PublishCall::begin(*impl_, std::move(where), std::move(batch), std::move(done));
   impl_->on_partition<Appended>(where, std::move(done), [batch = std::move(batch)](Partition& partition, Done<Appended> answer) mutable {
     partition.append(std::move(batch), std::move(answer));
   });
@@ -464,7 +489,7 @@ void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
         sums->groups += impl->groups_impl->shards[shard.shard.index()].by_name.size();
       },
       [impl = impl_.get(), sums, status = std::move(status), done = std::move(done)]() mutable {
-        status.memory_used_bytes = sums->tail_bytes + impl->staging.used();
+        status.memory_used_bytes = sums->tail_bytes + impl->staging.used() + impl->dedup.used();
         status.groups = sums->groups;
         done(std::move(status));
       });
@@ -478,6 +503,7 @@ void Broker::stop(Done<void> done) {
   impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable {
     if (impl->space_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->space_timer, std::nullopt));
     impl->jobs.stop();
+    impl->scheduler.stop();
     // Changes to topics first: they make and close partitions. And chunks of jobs: they append.
     impl->begin_work();
     impl->idle = [impl, done = std::move(done)]() mutable { impl->stop_partitions(std::move(done)); };

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/append_plan.h"
 #include "broker/jobs/job.h"
 #include "broker/request_context.h"
 #include "broker/runtime.h"
@@ -63,11 +64,17 @@ struct BrokerOptions {
 };
 
 struct Appended {
-  Offset base_offset;
+  Offset base_offset;  ///< -1: nothing was stored in the partition; `details` says what became of the records.
   Offset log_start;
   Timestamp append_time{};
   bool duplicate = false;  ///< A retry: nothing was appended, the offset is the first attempt's.
   Durability durability = Durability::fsync;
+  std::shared_ptr<const PublishDetails> details = nullptr;  ///< Null: every record got the offset after the one before it.
+};
+
+struct AppendOptions {
+  /// Look at the record headers of broker/publish_fields.h although the topic's record.headers is off.
+  bool obey_headers = false;
 };
 
 struct ReadRequest {
@@ -144,6 +151,8 @@ struct PartitionInfo {
   std::vector<storage::Damage> damage;
   // Counters since start.
   std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, bytes_out = 0, duplicates = 0;
+  std::uint64_t dedup_ids = 0;              ///< Remembered now.
+  std::uint64_t dedup_forgotten_early = 0;  ///< Before their window had passed, for want of memory.
 };
 
 struct FlushStats {
@@ -174,6 +183,7 @@ class Groups;
 struct GroupsImpl;
 class Queues;
 struct QueuesImpl;
+class Schedule;
 
 class Broker {
  public:
@@ -210,6 +220,11 @@ class Broker {
   /// unsupported_compression, decompression_limit, out_of_order_sequence, duplicate_sequence, stale_producer_epoch, disk_full,
   /// quarantined, overloaded, shutting_down. Each means: nothing was written.
   void append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done);
+  /// The same for a batch whose records may ask for a delay, a time, or to be stored once for each dedup id (broker/publish_fields.h). A
+  /// delayed record is answered once it lies durably in the schedule; it gets its offset when it is due. `details` says which these are.
+  /// Further errors: invalid_argument naming record, header and rule; overloaded when the schedule is full. If the immediate records
+  /// of a batch are stored and the delayed ones are refused, the error has maybe_done; an idempotent producer may just repeat the batch.
+  void append(const RequestContext& context, TopicPartition where, Slice batch, AppendOptions options, Done<Appended> done);
   /// Errors: offset_out_of_range (below the log start or above the high watermark; the detail says the range), quarantined, io_error.
   void read(const RequestContext& context, TopicPartition where, ReadRequest request, Done<ReadReply> done);
   /// Answers in the order of the reads; each has its own errors, as read(). A read that the others leave no room for answers without
@@ -244,6 +259,8 @@ class Broker {
   Groups& groups();
   /// Queue groups; broker/queues/queues.h.
   Queues& queues();
+  /// Records that wait for their time; broker/schedule/schedule.h.
+  Schedule& schedule();
 
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
@@ -253,6 +270,8 @@ class Broker {
   friend struct GroupsImpl;
   friend struct QueuesImpl;
   friend class ManyReadsCall;
+  friend class PublishCall;
+  friend class Schedule;
   struct Impl;
   explicit Broker(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

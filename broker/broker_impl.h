@@ -15,6 +15,8 @@
 #include "broker/metadata_store.h"
 #include "broker/partition.h"
 #include "broker/producer_holds.h"
+#include "broker/schedule/schedule.h"
+#include "broker/schedule/scheduler.h"
 #include "broker/shard_state.h"
 #include "broker/space_guard.h"
 #include "storage/data_directory.h"
@@ -99,12 +101,15 @@ struct Broker::Impl {
   storage::FileCache file_cache;
   SpaceGuard space;
   MemoryBudget staging;
+  MemoryBudget dedup;      ///< For the ids of dedup windows.
   MetadataStore metadata;  ///< Metadata shard only, after open().
   std::unique_ptr<Committer> committer;
   ShardStates shards;
   PartitionAccess access{shards};
   ProducerHolds holds;
-  JobManager jobs;  ///< Metadata shard only, after open().
+  JobManager jobs;      ///< Metadata shard only, after open().
+  Scheduler scheduler;  ///< Metadata shard only, after open().
+  Schedule schedule{*this};
   /// Of partitions whose epoch is not 0. Written by recover(), before any shard looks.
   std::unordered_map<PartitionKey, std::int32_t> leader_epochs;
   std::atomic<bool> stopping = false;

@@ -43,6 +43,8 @@ Status Broker::Impl::recover() {
   metadata.attach(*committer, shards[0]->shard);
   jobs.attach(*committer);
   jobs.hold_producers();
+  scheduler.attach(*committer);
+  scheduler.hold_producer();
 
   if (Status partitions = open_partitions(); !partitions) return partitions;
   recovery_duration = std::chrono::duration_cast<std::chrono::milliseconds>(runtime.clock().steady() - began);
@@ -62,7 +64,7 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
     case storage::StreamKind::group_partition:
       return queues_impl->replay(record);
     case storage::StreamKind::job:
-      return jobs.replay(record);
+      return Scheduler::owns(record.stream) ? scheduler.replay(record) : jobs.replay(record);
     case storage::StreamKind::broker: {
       state::BrokerChange change;
       if (!change.ParseFromArray(record.payload.data(), static_cast<int>(record.payload.size()))) {
@@ -171,6 +173,7 @@ void Broker::Impl::begin_background_work() {
   on_shard(0, [this] {
     schedule_space_watch();
     jobs.begin();
+    scheduler.begin();
     // The first record after every start: a clean marker that comes back from the dead does not match the log's end any more.
     ++starts;
     std::vector<storage::StateRecord> records;

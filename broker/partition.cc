@@ -55,6 +55,7 @@ Partition::Partition(PartitionServices services, PartitionKey key, std::shared_p
       log_(std::move(log)),
       producers_(std::move(producers)),
       tail_(services.tails),
+      dedup_(services.dedup),
       reserved_end_(reserved_end) {}
 
 Partition::~Partition() = default;
@@ -74,7 +75,7 @@ std::optional<Error> Partition::append_refusal(std::size_t bytes) const {
   return std::nullopt;
 }
 
-void Partition::append(Slice batch, Done<Appended> done) {
+void Partition::append(Slice batch, std::unique_ptr<AppendPlan> plan, Done<Appended> done) {
   if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
   Result<BatchHeader> header = validate_produced_batch(batch.view());
   if (!header) {
@@ -96,7 +97,7 @@ void Partition::append(Slice batch, Done<Appended> done) {
   if (!services_.staging.try_take(batch.size())) {
     return done(Error{Errc::overloaded, format_size(services_.staging.used()) + " of records wait for the disk; try again shortly"});
   }
-  pending_.push_back({std::move(batch), *header, std::move(done)});
+  pending_.push_back({std::move(batch), *header, std::move(plan), std::move(done)});
   advance();
 }
 
@@ -111,29 +112,37 @@ void Partition::advance() {
 
 /// False: the append must wait for space or offsets, which are on their way.
 bool Partition::stage(PendingAppend& append) {
-  const std::size_t bytes = append.batch.size();
   BatchHeader& header = append.header;
+  if (append.plan && append.plan->has_ids() && !dedup_window_ready()) return false;
   if (header.has_producer()) {
     Result<std::optional<ProducedBatch>> repeated = producers_.check(header);
     if (!repeated || repeated->has_value()) {
-      services_.staging.give_back(bytes);
+      services_.staging.give_back(append.batch.size());
       if (!repeated) {
         Error error = std::move(repeated).error();
         error.detail = name() + ": " + error.detail;
         append.done(std::move(error));
         return true;
       }
-      const ProducedBatch& first = **repeated;
-      ++duplicates_;
-      const Appended answer{first.base_offset, log_->log_start(), first.append_time, true, config().durability};
-      if (first.end_offset <= high_watermark())
-        append.done(answer);
-      else
-        duplicate_waiters_.push_back({first.end_offset, 0, answer, std::move(append.done)});
+      answer_repeat(append, **repeated);
       return true;
     }
   }
   const Timestamp now = services_.runtime.clock().now();
+  Result<Thinned> thinned = Thinned{};
+  if (append.plan) {
+    thinned = thin(append, now);
+    if (!thinned || thinned->kept == 0) {
+      services_.staging.give_back(append.batch.size());
+      if (!thinned)
+        append.done(std::move(thinned).error());
+      else
+        stage_nothing(append, *thinned, now);
+      return true;
+    }
+  }
+  Slice& stored = thinned->batch.empty() ? append.batch : thinned->batch;
+  const std::size_t bytes = stored.size();
   if (!log_->has_space(bytes, now)) {
     request_space(bytes);
     return false;
@@ -151,18 +160,23 @@ bool Partition::stage(PendingAppend& append) {
     if (log_->end_offset() + count > reserved_end_) return false;
   }
   if (config().log_append_time) {
-    set_log_append_time(append.batch.writable(), now);
-    const Result<BatchHeader> stamped = BatchHeader::parse(append.batch.view());
-    CHECK(stamped.has_value());
-    header = *stamped;
+    set_log_append_time(stored.writable(), now);
   }
-  const Offset base = log_->stage(append.batch, header, now);
+  if (config().log_append_time || !thinned->batch.empty()) {
+    const Result<BatchHeader> changed = BatchHeader::parse(stored.view());
+    CHECK(changed.has_value());
+    header = *changed;
+  }
+  const Offset base = log_->stage(stored, header, now);
   header.base_offset = base;
   if (header.has_producer()) producers_.appended(header, base, now);
-  tail_.push(base, base + count, std::move(append.batch));
+  if (append.plan) note_staged(*append.plan, *thinned, base, now);
+  const std::size_t charged = append.batch.size();  // What was taken from the budget, however much is stored.
+  tail_.push(base, base + count, std::move(stored));
   records_in_ += static_cast<std::uint64_t>(header.record_count);
   bytes_in_ += bytes;
-  waiters_.push_back({base + count, bytes, {base, log_->log_start(), now, false, config().durability}, std::move(append.done)});
+  const Appended answer{base, log_->log_start(), now, false, config().durability, std::move(thinned->details)};
+  waiters_.push_back({base + count, charged, answer, std::move(append.done)});
   return true;
 }
 
@@ -504,6 +518,7 @@ void Partition::enforce_retention() {
   if (closed_) return;
   const Timestamp now = services_.runtime.clock().now();
   producers_.expire(now);
+  dedup_.expire(now, config().dedup_window);
   if (!config().retention && !config().retention_bytes) return;
   if (!log_->times_known()) {  // The next round of retention knows them.
     return look_up_times([name = name()](Status read) {
@@ -623,6 +638,8 @@ PartitionInfo Partition::describe() const {
   info.records_out = records_out_;
   info.bytes_out = bytes_out_;
   info.duplicates = duplicates_;
+  info.dedup_ids = dedup_.size();
+  info.dedup_forgotten_early = dedup_.forgotten_early();
   return info;
 }
 

@@ -69,6 +69,7 @@ struct PartitionServices {
   ColdReads& cold_reads;
   SpaceGuard& space;
   MemoryBudget& staging;
+  MemoryBudget& dedup;  ///< For the ids of dedup windows.
   const BrokerOptions& options;
   const std::function<void(Error)>& fatal;
 };
@@ -90,7 +91,13 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::int32_t leader_epoch() const { return log_->leader_epoch(); }
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
-  void append(Slice batch, Done<Appended> done);
+  void append(Slice batch, Done<Appended> done) { append(std::move(batch), nullptr, std::move(done)); }
+  /// With a plan, records may be left out; Appended::details says which were duplicates. A batch of which nothing is left is not stored,
+  /// and Appended::base_offset is -1, or the first record's if all are duplicates; its sequences count as used, durably. A repeat of a
+  /// batch is answered as the batch was, as far as the window still knows.
+  void append(Slice batch, std::unique_ptr<AppendPlan> plan, Done<Appended> done);
+  /// Whether the producer's session knows the batch with these sequences, flushed or not.
+  bool knows_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const;
   void read(ReadRequest request, Done<ReadReply> done);
   /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
   Result<std::size_t> available(Offset from, std::size_t enough) const;
@@ -123,7 +130,16 @@ class Partition : public std::enable_shared_from_this<Partition> {
   struct PendingAppend {
     Slice batch;
     BatchHeader header;
+    std::unique_ptr<AppendPlan> plan;  ///< Null: every record is stored.
     Done<Appended> done;
+  };
+  /// What a plan comes to now.
+  struct Thinned {
+    std::vector<bool> left_out;
+    std::size_t kept = 0;
+    Offset newest_duplicate{-1};
+    std::shared_ptr<PublishDetails> details;  ///< Null: no duplicates.
+    Slice batch;                              ///< Without what is left out; empty when all records stay or none does.
   };
   struct FlushWaiter {
     Offset end;
@@ -145,6 +161,17 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void advance();
   bool stage(PendingAppend& append);
   void stage_filler(Timestamp now);
+  // partition_publish.cc
+  bool dedup_window_ready();
+  void find_dedup_start(Offset from, Offset to, Timestamp since);
+  void load_dedup_window(Offset from);
+  void note_dedup_ids(ByteView batches, Offset from, Timestamp time);
+  Result<Thinned> thin(const PendingAppend& append, Timestamp now);
+  void note_staged(const AppendPlan& plan, const Thinned& thinned, Offset base, Timestamp now);
+  void stage_nothing(PendingAppend& append, const Thinned& thinned, Timestamp now);
+  void answer_repeat(PendingAppend& append, const ProducedBatch& first);
+  void answer_when_flushed(Offset end, const Appended& answer, Done<Appended> done);
+  void record_session(std::int64_t producer, const Appended& answer, Done<Appended> done);
   void fail_pending(const Error& error);
   void request_space(std::size_t bytes);
   void request_reservation();
@@ -173,6 +200,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::unique_ptr<storage::Log> log_;
   ProducerSessions producers_;
   PartitionTail tail_;
+  enum class DedupState { unknown, loading, ready } dedup_state_ = DedupState::unknown;
+  DedupWindow dedup_;
 
   std::deque<PendingAppend> pending_;           ///< Validated, waiting for space or a reservation.
   std::deque<FlushWaiter> waiters_;             ///< Staged, in offset order.

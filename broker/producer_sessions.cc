@@ -11,7 +11,7 @@ std::string producer_text(const BatchHeader& header) {
   return "producer " + std::to_string(header.producer_id) + " epoch " + std::to_string(header.producer_epoch);
 }
 
-ProducerSession as_of(ProducerSession session, Offset end) {
+ProducerSession cut_at(ProducerSession session, Offset end) {
   std::erase_if(session.batches, [&](const ProducedBatch& batch) { return batch.end_offset > end; });
   return session;
 }
@@ -44,6 +44,14 @@ Result<std::optional<ProducedBatch>> ProducerSessions::check(const BatchHeader& 
 }
 
 void ProducerSessions::appended(const BatchHeader& header, Offset base_offset, Timestamp append_time) {
+  note(header, base_offset, base_offset + header.last_offset_delta + 1, append_time);
+}
+
+void ProducerSessions::passed_over(const BatchHeader& header, Offset at, Timestamp time) { note(header, at, at, time); }
+
+ProducerSession ProducerSessions::as_of(std::int64_t id, Offset flushed) const { return cut_at(sessions_.at(id), flushed); }
+
+void ProducerSessions::note(const BatchHeader& header, Offset base_offset, Offset end_offset, Timestamp append_time) {
   if (!sessions_.contains(header.producer_id) && sessions_.size() >= kSessionsMax) evict_oldest();
   ProducerSession& session = sessions_[header.producer_id];
   if (session.id != header.producer_id || session.epoch != header.producer_epoch) {
@@ -52,8 +60,7 @@ void ProducerSessions::appended(const BatchHeader& header, Offset base_offset, T
   session.last_append = append_time;
   if (!header.is_control()) {
     if (session.batches.size() == kBatchesKept) session.batches.erase(session.batches.begin());
-    session.batches.push_back(
-        {header.base_sequence, header.last_sequence(), base_offset, base_offset + header.last_offset_delta + 1, append_time});
+    session.batches.push_back({header.base_sequence, header.last_sequence(), base_offset, end_offset, append_time});
   }
   changed_.insert(header.producer_id);
 }
@@ -70,7 +77,7 @@ void ProducerSessions::recovered(const BatchHeader& header, Timestamp append_tim
 }
 
 void ProducerSessions::cut(Offset end) {
-  for (auto& [id, session] : sessions_) session = as_of(session, end);
+  for (auto& [id, session] : sessions_) session = cut_at(session, end);
 }
 
 void ProducerSessions::expire(Timestamp now) {
@@ -89,7 +96,7 @@ std::vector<ProducerSession> ProducerSessions::take_changed(Offset flushed) {
   std::unordered_set<std::int64_t> again;
   for (const std::int64_t id : changed_) {
     const ProducerSession& session = sessions_.at(id);
-    changed.push_back(as_of(session, flushed));
+    changed.push_back(cut_at(session, flushed));
     if (changed.back().batches.size() != session.batches.size()) again.insert(id);
   }
   changed_ = std::move(again);
@@ -99,7 +106,7 @@ std::vector<ProducerSession> ProducerSessions::take_changed(Offset flushed) {
 std::vector<ProducerSession> ProducerSessions::all(Offset flushed) const {
   std::vector<ProducerSession> sessions;
   sessions.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_) sessions.push_back(as_of(session, flushed));
+  for (const auto& [id, session] : sessions_) sessions.push_back(cut_at(session, flushed));
   return sessions;
 }
 

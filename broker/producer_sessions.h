@@ -54,6 +54,10 @@ class ProducerSessions {
   Result<std::optional<ProducedBatch>> check(const BatchHeader& header) const;
   /// Records an appended batch.
   void appended(const BatchHeader& header, Offset base_offset, Timestamp append_time);
+  /// Records a batch of which nothing was stored: its sequences are used up at `at`, the end of the log, and it spans no offsets.
+  void passed_over(const BatchHeader& header, Offset at, Timestamp time);
+  /// The session of one producer as of offset `flushed`, as take_changed() reports it. Pre: it is known.
+  ProducerSession as_of(std::int64_t id, Offset flushed) const;
   /// Recovery: restores a session from the state log, then batches in log order. Batches the session knows already are passed over.
   void restore(ProducerSession session);
   void recovered(const BatchHeader& header, Timestamp append_time);
@@ -71,6 +75,7 @@ class ProducerSessions {
  private:
   bool held(std::int64_t id) const { return holds_ != nullptr && holds_->contains(id); }
   void evict_oldest();
+  void note(const BatchHeader& header, Offset base_offset, Offset end_offset, Timestamp time);
 
   const ProducerHolds* holds_;
   std::unordered_map<std::int64_t, ProducerSession> sessions_;

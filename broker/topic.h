@@ -38,9 +38,10 @@ struct TopicConfig {
   std::uint32_t message_bytes_max = 1048588;  ///< Of a stored batch, header included.
   bool log_append_time = false;
   std::optional<Codec> compression;                     ///< nullopt: as the producer chose.
-  bool record_headers = false;                          ///< `tidemark-*` headers of records are obeyed.
   std::optional<std::chrono::milliseconds> record_ttl;  ///< Older records go to the dead letters of queue groups; nullopt: never.
   bool trim_when_acked = false;                         ///< What every group has finished is removed.
+  bool record_headers = false;                          ///< Obey the headers of broker/publish_fields.h, whoever produces.
+  std::chrono::milliseconds dedup_window = std::chrono::minutes(2);
 };
 
 /// One configuration key as users see it.

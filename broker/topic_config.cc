@@ -18,8 +18,8 @@ const std::vector<ConfigKey>& keys() {
       {"compression.lz4.level", Type::integer, "9", false, "re-packing uses the codec's own default"},
       {"compression.type", Type::text, "producer", true, "producer keeps the client's codec; otherwise batches are re-packed"},
       {"compression.zstd.level", Type::integer, "3", false, "re-packing uses the codec's own default"},
-      {"dedup.window.ms", Type::integer, "120000", true, "how long a publish with the same dedup id counts as a repeat"},
       {"dead.letters.of", Type::text, "", true, "the queue group whose dead letters this topic holds; set by the broker"},
+      {"dedup.window.ms", Type::integer, "120000", true, "how long a publish with the same dedup id counts as a repeat"},
       {"delete.retention.ms", Type::integer, "86400000", true, "how long a compacted topic keeps tombstones"},
       {"durability", Type::text, "fsync", true, "fsync, interval or os: what must be on the disk before an acknowledgement"},
       {"entry.id", Type::text, "offset", true, "offset or time: how Redis entry ids are formed; fixed at creation"},
@@ -84,6 +84,7 @@ struct Range {
 Range range_of(std::string_view name) {
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   if (name == "segment.bytes") return {64 * 1024, 2147483647};
+  if (name == "dedup.window.ms") return {0, 604800000};
   if (name == "max.message.bytes") return {1024, static_cast<std::int64_t>(8 * 1024 * 1024)};
   if (name == "segment.ms" || name == "flush.ms") return {1, kMax};
   if (name == "local.retention.bytes" || name == "local.retention.ms") return {-2, kMax};
@@ -215,6 +216,7 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "segment.bytes") typed.segment_bytes = static_cast<std::uint64_t>(number(value));
     if (name == "segment.ms") typed.segment_age = std::chrono::milliseconds(number(value));
     if (name == "max.message.bytes") typed.message_bytes_max = static_cast<std::uint32_t>(number(value));
+    if (name == "dedup.window.ms") typed.dedup_window = std::chrono::milliseconds(number(value));
     if (name == "compression.type") typed.compression = value == "uncompressed" ? Codec::none : parse_codec(value);
     if (name == "record.headers") typed.record_headers = value == "true";
     if (name == "trim.when.acked") typed.trim_when_acked = value == "true";

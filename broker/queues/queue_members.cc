@@ -36,24 +36,28 @@ QueueWindow::Impl::Member& QueueWindow::Impl::place_member(std::uint32_t slot, s
   return *slots[slot];
 }
 
-std::uint32_t QueueWindow::Impl::touch(std::string_view name, Timestamp now) {
-  std::optional<std::uint32_t> slot = slot_of(name);
-  if (!slot) {
-    slot = free_slots.empty() ? static_cast<std::uint32_t>(slots.size()) : *free_slots.begin();
-    CHECK(*slot < kSlotsMax);
-    Member& made = place_member(*slot, std::string(name));
-    made.created = now;
-    made.changed = true;
-    members_changed.push_back(*slot);
-    must_tell = true;
-  }
-  Member& member = *slots[*slot];
+std::optional<std::uint32_t> QueueWindow::Impl::note_seen(std::string_view name, Timestamp now) {
+  const auto found = slots_by_name.find(name);
+  if (found == slots_by_name.end()) return std::nullopt;
+  Member& member = *slots[found->second];
   member.seen = now;
   if (!member.changed && now - member.recorded >= kSeenRecordedEvery) {
     member.changed = true;
-    members_changed.push_back(*slot);
+    members_changed.push_back(found->second);
   }
-  return *slot;
+  return found->second;
+}
+
+std::uint32_t QueueWindow::Impl::touch(std::string_view name, Timestamp now) {
+  if (const auto known = note_seen(name, now)) return *known;
+  const std::uint32_t slot = free_slots.empty() ? static_cast<std::uint32_t>(slots.size()) : *free_slots.begin();
+  CHECK(slot < kSlotsMax);
+  Member& made = place_member(slot, std::string(name));
+  made.created = made.seen = now;
+  made.changed = true;
+  members_changed.push_back(slot);
+  must_tell = true;
+  return slot;
 }
 
 std::vector<Offset> QueueWindow::Impl::entries_of(std::uint32_t slot) const {

@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "broker/publish_fields.h"
 #include "broker/queues/record_traits.h"
 #include "storage/base/log.h"
 #include "storage/base/printable.h"
@@ -173,7 +174,7 @@ Result<Offset> QueuePartition::judge_batch(ByteView bytes, Offset from, std::siz
       seen.what = LookedAt::What::filtered;
     } else {
       if (keys) seen.key = settings.ordering == Ordering::single ? kSingleKey : order_key(record);
-      if (priorities) seen.priority = record_priority(record);
+      if (priorities) seen.priority = static_cast<std::uint8_t>(priority_of(record));
       candidates.push_back(record.offset);
     }
     if (seen.what != LookedAt::What::candidate || seen.key != 0 || seen.priority != 0) looked.push_back(seen);

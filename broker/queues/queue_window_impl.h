@@ -101,6 +101,8 @@ struct QueueWindow::Impl {
   // --- Members (queue_members.cc).
   std::optional<std::uint32_t> slot_of(std::string_view name) const;
   std::uint32_t touch(std::string_view name, Timestamp now);
+  /// The same, but nobody is made.
+  std::optional<std::uint32_t> note_seen(std::string_view name, Timestamp now);
   std::vector<Offset> entries_of(std::uint32_t slot) const;
   void forget_member(std::uint32_t slot);
   Member& place_member(std::uint32_t slot, std::string name);  ///< Pre: neither slot nor name is taken.
@@ -145,7 +147,9 @@ struct QueueWindow::Impl {
   Head head() const;
   storage::StreamKey slice_stream(std::int64_t slice) const { return queue_stream(identity, slice); }
   bool slice_unfinished(std::int64_t slice) const;
-  std::vector<storage::StateRecord> slice_records(std::int64_t slice, bool snapshot) const;
+  std::vector<storage::StateRecord> slice_snapshot(std::int64_t slice) const;
+  std::vector<storage::StateRecord> slice_delta(std::int64_t slice, std::span<const std::int64_t> changed_pages) const;
+  EntryPage* page_numbered(std::int64_t number) const { return pages.find({number * EntryPage::kEntries}); }
   std::vector<storage::StateRecord> head_records(bool snapshot) const;
   Status replay_head(ByteView payload);
   Status replay_slice(std::int64_t slice, ByteView payload);

@@ -62,7 +62,10 @@ class RunWriter {
  public:
   explicit RunWriter(Offset slice_begin) : slice_begin_(slice_begin), written_to_(slice_begin) {}
 
-  void add(Offset offset, const QueueEntry& entry, std::string_view reason, const EntryId* id) {
+  void add(const EntryPage& page, std::size_t i, const std::unordered_map<std::int64_t, std::string>& reasons) {
+    const QueueEntry& entry = page.entries[i];
+    const Offset offset = page.first() + static_cast<std::int64_t>(i);
+    const std::string_view reason = entry.is(QueueEntry::has_reason) ? std::string_view(reasons.at(offset.value)) : std::string_view();
     if (count_ == 0 || first_ + count_ != offset || !same(entry, reason)) {
       flush();
       first_ = offset;
@@ -70,7 +73,7 @@ class RunWriter {
       reason_ = reason;
     }
     ++count_;
-    if (id != nullptr) ids_.push_back(*id);
+    if (entry.is(QueueEntry::has_id)) ids_.push_back((*page.ids)[i]);
   }
   Parts finish() && {
     flush();
@@ -155,29 +158,27 @@ bool QueueWindow::Impl::slice_unfinished(std::int64_t slice) const {
   return false;
 }
 
-/// All unfinished entries, or what changed.
-std::vector<storage::StateRecord> QueueWindow::Impl::slice_records(std::int64_t slice, bool snapshot) const {
+std::vector<storage::StateRecord> QueueWindow::Impl::slice_snapshot(std::int64_t slice) const {
   RunWriter runs({slice * kSliceOffsets});
-  const auto write = [&](const EntryPage& page, std::size_t i) {
-    const QueueEntry& entry = page.entries[i];
-    const Offset offset = page.first() + static_cast<std::int64_t>(i);
-    const std::string_view reason = entry.is(QueueEntry::has_reason) ? std::string_view(reasons.at(offset.value)) : std::string_view();
-    runs.add(offset, entry, reason, entry.is(QueueEntry::has_id) ? &(*page.ids)[i] : nullptr);
-  };
   for (auto at = pages.from({slice * kSliceOffsets}); at != pages.all().end() && at->first < (slice + 1) * kPagesPerSlice; ++at) {
     const EntryPage& page = *at->second;
-    if (snapshot) {
-      for (std::size_t i = 0; i < page.entries.size(); ++i) {
-        if (page.entries[i].state() != EntryState::done) write(page, i);
-      }
-    } else if (page.is_changed) {
-      for (std::size_t word = 0; word < page.changed.size(); ++word) {
-        for (std::uint64_t bits = page.changed[word]; bits != 0; bits &= bits - 1)
-          write(page, word * 64 + static_cast<std::size_t>(std::countr_zero(bits)));
-      }
+    for (std::size_t i = 0; i < page.entries.size(); ++i) {
+      if (page.entries[i].state() != EntryState::done) runs.add(page, i, reasons);
     }
   }
-  return std::move(runs).finish().to_records(slice_stream(slice), snapshot);
+  return std::move(runs).finish().to_records(slice_stream(slice), true);
+}
+
+std::vector<storage::StateRecord> QueueWindow::Impl::slice_delta(std::int64_t slice, std::span<const std::int64_t> changed_pages) const {
+  RunWriter runs({slice * kSliceOffsets});
+  for (const std::int64_t number : changed_pages) {
+    const EntryPage& page = *page_numbered(number);
+    for (std::size_t word = 0; word < page.changed.size(); ++word) {
+      for (std::uint64_t bits = page.changed[word]; bits != 0; bits &= bits - 1)
+        runs.add(page, word * 64 + static_cast<std::size_t>(std::countr_zero(bits)), reasons);
+    }
+  }
+  return std::move(runs).finish().to_records(slice_stream(slice), false);
 }
 
 QueueWindow::Impl::Head QueueWindow::Impl::head() const {
@@ -248,8 +249,7 @@ std::vector<storage::StateRecord> QueueWindow::take_records() {
   std::vector<storage::StateRecord> all;
   if (!w.must_tell) return all;
 
-  const auto add = [&](std::int64_t slice, bool snapshot) {
-    std::vector<storage::StateRecord> records = slice == kHead ? w.head_records(snapshot) : w.slice_records(slice, snapshot);
+  const auto add = [&](std::int64_t slice, bool snapshot, std::vector<storage::StateRecord> records) {
     Impl::Recorded& recorded = w.recorded[slice];
     if (snapshot)
       recorded = {.snapshot_bytes = bytes_of(records), .delta_bytes = 0};
@@ -263,28 +263,35 @@ std::vector<storage::StateRecord> QueueWindow::take_records() {
            known->second.delta_bytes > kDeltasPerSnapshot * known->second.snapshot_bytes;
   };
 
-  std::vector<std::int64_t> slices;
-  for (const std::int64_t page : w.pages.changed()) {
-    if (slices.empty() || slices.back() != page / kPagesPerSlice) slices.push_back(page / kPagesPerSlice);
-  }
   if (w.wiped) {
+    // What is recorded of slices is void: they are restated below, or end here.
     for (const auto& [slice, recorded] : w.recorded) {
-      if (slice != kHead && !std::ranges::binary_search(slices, slice)) all.push_back(end_of(w.slice_stream(slice)));
+      if (slice != kHead && !w.slice_unfinished(slice)) all.push_back(end_of(w.slice_stream(slice)));
     }
-    std::erase_if(w.recorded, [&](const auto& row) { return row.first != kHead && !std::ranges::binary_search(slices, row.first); });
+    std::erase_if(w.recorded, [&](const auto& row) { return row.first != kHead && !w.slice_unfinished(row.first); });
   }
-  for (const std::int64_t slice : slices) {
+  const std::span<const std::int64_t> changed(w.pages.changed());
+  for (auto begin = changed.begin(); begin != changed.end();) {
+    const std::int64_t slice = *begin / kPagesPerSlice;
+    const auto end = std::find_if(begin, changed.end(), [&](std::int64_t number) { return number / kPagesPerSlice != slice; });
     const bool known = w.recorded.contains(slice);
-    if (w.slice_unfinished(slice)) {
-      add(slice, known && (w.wiped || outweighed(slice)));
-    } else if (known) {
+    const bool unfinished = std::any_of(begin, end, [&](std::int64_t number) { return w.page_numbered(number)->unfinished() > 0; }) ||
+                            w.slice_unfinished(slice);
+    if (unfinished && known && (w.wiped || outweighed(slice)))
+      add(slice, true, w.slice_snapshot(slice));
+    else if (unfinished)
+      add(slice, false, w.slice_delta(slice, {begin, end}));
+    else if (known) {
       all.push_back(end_of(w.slice_stream(slice)));
       w.recorded.erase(slice);
     }
+    begin = end;
   }
   const Impl::Head head = w.head();
-  if (w.recorded_head != head || w.move_changed || !w.members_changed.empty() || !w.members_forgotten.empty())
-    add(kHead, outweighed(kHead));
+  if (w.recorded_head != head || w.move_changed || !w.members_changed.empty() || !w.members_forgotten.empty()) {
+    const bool snapshot = outweighed(kHead);
+    add(kHead, snapshot, w.head_records(snapshot));
+  }
 
   w.pages.forget_changes();
   for (const std::uint32_t slot : w.members_changed) {
@@ -302,7 +309,7 @@ std::vector<storage::StateRecord> QueueWindow::take_records() {
 std::vector<storage::StateRecord> QueueWindow::snapshot(const storage::StreamKey& stream) const {
   const auto parsed = parse_queue_stream(stream);
   if (!parsed || queue_stream(impl_->identity, parsed->slice) != stream || !impl_->recorded.contains(parsed->slice)) return {};
-  return parsed->slice == kHead ? impl_->head_records(true) : impl_->slice_records(parsed->slice, true);
+  return parsed->slice == kHead ? impl_->head_records(true) : impl_->slice_snapshot(parsed->slice);
 }
 
 std::vector<storage::StreamKey> QueueWindow::streams() const {

@@ -137,7 +137,7 @@ void QueueWindow::Impl::release(QueueEntry& entry) {
 
 Settled QueueWindow::ack(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, Timestamp now) {
   Impl& w = *impl_;
-  if (member && w.slot_of(*member)) w.touch(*member, now);
+  if (member) w.note_seen(*member, now);
   const Settled stands = w.standing(offset, member, deliveries, false);
   if (stands != Settled::ok) return stands;
   w.finish(offset);
@@ -149,7 +149,7 @@ Settled QueueWindow::ack(Offset offset, std::optional<std::string_view> member, 
 Settled QueueWindow::fail(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries,
                           std::optional<std::chrono::milliseconds> delay, std::string_view reason, Timestamp now) {
   Impl& w = *impl_;
-  if (member && w.slot_of(*member)) w.touch(*member, now);
+  if (member) w.note_seen(*member, now);
   const Settled stands = w.in_flight_standing(offset, member, deliveries);
   if (stands != Settled::ok) return stands;
   Impl::Edit entry(w, offset);
@@ -161,7 +161,7 @@ Settled QueueWindow::fail(Offset offset, std::optional<std::string_view> member,
 Settled QueueWindow::release(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, bool forget_delivery,
                              Timestamp now) {
   Impl& w = *impl_;
-  if (member && w.slot_of(*member)) w.touch(*member, now);
+  if (member) w.note_seen(*member, now);
   const Settled stands = w.in_flight_standing(offset, member, deliveries);
   if (stands != Settled::ok) return stands;
   Impl::Edit entry(w, offset);
@@ -174,7 +174,7 @@ Settled QueueWindow::release(Offset offset, std::optional<std::string_view> memb
 Settled QueueWindow::reject(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, std::string_view reason,
                             Timestamp now) {
   Impl& w = *impl_;
-  if (member && w.slot_of(*member)) w.touch(*member, now);
+  if (member) w.note_seen(*member, now);
   const Settled stands = w.in_flight_standing(offset, member, deliveries);
   if (stands != Settled::ok) return stands;
   Impl::Edit entry(w, offset);
@@ -187,7 +187,7 @@ Settled QueueWindow::reject(Offset offset, std::optional<std::string_view> membe
 Settled QueueWindow::extend_lease(Offset offset, std::string_view member, std::uint32_t deliveries,
                                   std::optional<std::chrono::milliseconds> lease, Timestamp now) {
   Impl& w = *impl_;
-  if (w.slot_of(member)) w.touch(member, now);
+  w.note_seen(member, now);
   const Settled stands = w.standing(offset, member, deliveries, true);
   if (stands != Settled::ok) return stands;
   EntryPage& page = *w.pages.find(offset);
@@ -203,9 +203,8 @@ Settled QueueWindow::extend_lease(Offset offset, std::string_view member, std::u
 
 void QueueWindow::extend_all(std::string_view member, Timestamp now) {
   Impl& w = *impl_;
-  const auto slot = w.slot_of(member);
+  const auto slot = w.note_seen(member, now);
   if (!slot) return;
-  w.touch(member, now);
   const std::int64_t until = w.lease_end(now);
   if (until == 0) return;
   Impl::Member& renewed = *w.slots[*slot];

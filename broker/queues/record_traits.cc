@@ -11,17 +11,6 @@ std::uint64_t order_key(const RecordView& record) {
   return hash <= kSingleKey ? hash + 2 : hash;
 }
 
-std::uint8_t record_priority(const RecordView& record) {
-  if (record.header_count == 0) return 0;
-  std::uint8_t priority = 0;
-  for (const HeaderView& header : record.headers()) {
-    if (header.name != "tidemark-priority" || !header.value || header.value->size() != 1) continue;
-    const char digit = as_text(*header.value).front();
-    if (digit >= '0' && digit <= '9') priority = static_cast<std::uint8_t>(digit - '0');
-  }
-  return priority;
-}
-
 bool filter_matches(const RecordFilter& filter, std::string_view topic, std::int32_t partition, const RecordView& record) {
   FilteredRecord filtered;
   filtered.topic = topic;

@@ -42,11 +42,14 @@ bool PartitionQueue::fits(std::size_t bytes) const {
   return open_ == nullptr || open_->builder.size_bytes() + bytes <= options_.batch_bytes;
 }
 
-void PartitionQueue::add(const RecordInput& record, std::size_t bytes, std::size_t charged_bytes, SendCallback done, SteadyTime now) {
-  if (!fits(bytes)) seal();
+void PartitionQueue::add(const RecordInput& record, std::size_t bytes, std::size_t charged_bytes, SendCallback done, SteadyTime now,
+                         bool obey_headers) {
+  // Headers of other records, though they may have such names, are not meant.
+  if (!fits(bytes) || (open_ != nullptr && open_->obey_headers != obey_headers)) seal();
   if (open_ == nullptr) {
     open_ = std::make_shared<OutBatch>();
     open_->partition = partition_;
+    open_->obey_headers = obey_headers;
     open_->builder = BatchBuilder(options_.batch);
     open_->created = now;
     open_->deadline = now + options_.delivery_timeout;

@@ -28,6 +28,15 @@ struct RecordWaiter {
   SendCallback done;
 };
 
+/// What became of a record that was not simply stored behind the one before it.
+struct RecordOutcome {
+  std::int32_t index = 0;  ///< In the batch.
+  std::string scheduled;   ///< Its id; empty: it is a duplicate of the record at `offset`.
+  Timestamp due{};
+  bool duplicate = false;
+  Offset offset{-1};
+};
+
 /// A batch from its first record to its answer.
 struct OutBatch {
   std::int32_t partition = 0;
@@ -39,10 +48,12 @@ struct OutBatch {
   Identity identity;
   SteadyTime created{};
   SteadyTime deadline{};
-  bool awaiting = false;         ///< Sent, not answered.
-  bool unknown_outcome = false;  ///< The answer of an earlier attempt was lost.
-  bool after_gap = false;        ///< The batch numbered before this one was given up.
-  bool settled = false;          ///< Its records have been told, or are about to be.
+  bool awaiting = false;                ///< Sent, not answered.
+  bool unknown_outcome = false;         ///< The answer of an earlier attempt was lost.
+  bool after_gap = false;               ///< The batch numbered before this one was given up.
+  bool obey_headers = false;            ///< Its records ask for more than being stored.
+  std::vector<RecordOutcome> outcomes;  ///< Of the answer, by index.
+  bool settled = false;                 ///< Its records have been told, or are about to be.
   std::vector<RecordWaiter> waiters;
   std::vector<std::shared_ptr<FlushWaiter>> flushes;
 };
@@ -73,7 +84,8 @@ class PartitionQueue {
   PartitionQueue(std::int32_t partition, Options options, Identity identity);
 
   /// Adds to the batch that gathers records, or starts another when `bytes` (BatchBuilder::size_bound) would make that too large.
-  void add(const RecordInput& record, std::size_t bytes, std::size_t charged_bytes, SendCallback done, SteadyTime now);
+  void add(const RecordInput& record, std::size_t bytes, std::size_t charged_bytes, SendCallback done, SteadyTime now,
+           bool obey_headers = false);
   /// Whether the next record of that size would go into the batch that gathers.
   bool fits(std::size_t bytes) const;
   /// Counts the batches begun; tells a sticky partitioner that its batch has gone.

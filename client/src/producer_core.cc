@@ -16,9 +16,33 @@ constexpr std::size_t kRequestBatches = 1000;             ///< Well below the pr
 constexpr std::size_t kFrameOverhead = 512 * 1024;        ///< Header and message of a produce frame, generously.
 constexpr std::chrono::milliseconds kIdentityPause{100};  ///< Between attempts to obtain a producer id.
 
+constexpr std::chrono::hours kScheduleHorizon{24 * 3653};  ///< As the broker has it.
+constexpr std::size_t kDedupIdBytesMax = 256;
+
 SteadyTime now() { return std::chrono::steady_clock::now(); }
 
 Timestamp wall_clock() { return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()); }
+
+/// What the answer says of single records, by index.
+std::vector<RecordOutcome> outcomes_of(const wire::ProduceReply::Stored& answer) {
+  std::vector<RecordOutcome> outcomes;
+  for (const auto& scheduled : answer.scheduled()) {
+    outcomes.push_back({.index = static_cast<std::int32_t>(scheduled.record()),
+                        .scheduled = scheduled.id(),
+                        .due = Timestamp(std::chrono::milliseconds(scheduled.due_ms())),
+                        .duplicate = scheduled.duplicate(),
+                        .offset = Offset{-1}});
+  }
+  for (const auto& duplicate : answer.duplicates()) {
+    outcomes.push_back({.index = static_cast<std::int32_t>(duplicate.record()),
+                        .scheduled = {},
+                        .due = {},
+                        .duplicate = true,
+                        .offset = Offset{duplicate.offset()}});
+  }
+  std::ranges::sort(outcomes, {}, &RecordOutcome::index);
+  return outcomes;
+}
 
 Error closed_error(bool maybe_done = false) { return {Errc::cancelled, "the producer was closed", maybe_done}; }
 
@@ -49,6 +73,10 @@ ProducerCore::Waiting::Waiting(const Record& record, SendCallback when_done)
       value(copy_of(record.value)),
       timestamp(record.timestamp),
       partition(record.partition),
+      delay(record.delay),
+      deliver_at(record.deliver_at),
+      dedup_id(copy_of(record.dedup_id)),
+      priority(record.priority),
       done(std::move(when_done)) {
   for (const Header& header : record.headers) headers.emplace_back(header.name, copy_of(header.value));
 }
@@ -126,6 +154,9 @@ void ProducerCore::send(const Record& record, SendCallback done) {
 bool ProducerCore::accept(const Record& record, SendCallback& done) {
   header_scratch_.clear();
   for (const Header& header : record.headers) header_scratch_.push_back(HeaderView{.name = header.name, .value = bytes_of(header.value)});
+  const std::size_t plain_headers = header_scratch_.size();
+  const Status meant = add_requests(record);
+  const bool obey_headers = header_scratch_.size() > plain_headers;
   const Timestamp timestamp = record.timestamp ? *record.timestamp : wall_clock();
   const RecordInput input{.key = bytes_of(record.key),
                           .value = bytes_of(record.value),
@@ -135,20 +166,50 @@ bool ProducerCore::accept(const Record& record, SendCallback& done) {
   const std::size_t charged = bytes + (done ? sizeof(RecordWaiter) : 0);
   if (!has_room(charged)) return false;
 
-  Status sound = check_size(bytes);
+  Status sound = meant ? check_size(bytes) : meant;
   Result<std::int32_t> partition = sound ? place(record, bytes) : Result<std::int32_t>(sound.error());
   if (!partition) {
     reject(std::move(done), partition.error());
     return true;
   }
   Queue& queue = *queues_[static_cast<std::size_t>(*partition)];
-  queue.add(input, bytes, charged, std::move(done), now());
+  queue.add(input, bytes, charged, std::move(done), now(), obey_headers);
   buffered_bytes_ += charged;
   if (queue.added_work()) {
     mark_dirty(*partition);
     schedule_pump();
   }
   return true;
+}
+
+Status ProducerCore::add_requests(const Record& record) {
+  const auto refuse = [this](std::string what) { return Error{Errc::invalid_argument, topic_ + ": " + std::move(what)}; };
+  std::size_t texts = 0;
+  const auto add = [&](std::string_view name, std::string text) {
+    request_scratch_[texts] = std::move(text);
+    header_scratch_.push_back(HeaderView{.name = name, .value = as_bytes(request_scratch_[texts])});
+    ++texts;
+  };
+  // Judged here as far as they can be: the broker would refuse the whole batch.
+  if (record.delay && record.deliver_at) return refuse("delay and deliver_at exclude each other");
+  if (record.delay) {
+    if (record.delay->count() < 0) return refuse("a delay must not be negative");
+    if (*record.delay > kScheduleHorizon) return refuse("a delay of more than ten years");
+    add("tidemark-delay", std::to_string(record.delay->count()));
+  }
+  if (record.deliver_at) {
+    if (*record.deliver_at > wall_clock() + kScheduleHorizon) return refuse("deliver_at is more than ten years away");
+    add("tidemark-deliver-at", std::to_string(record.deliver_at->time_since_epoch().count()));
+  }
+  if (record.dedup_id) {
+    if (record.dedup_id->empty() || record.dedup_id->size() > kDedupIdBytesMax) return refuse("a dedup id has 1 to 256 bytes");
+    add("tidemark-dedup-id", std::string(*record.dedup_id));
+  }
+  if (record.priority) {
+    if (*record.priority < 0 || *record.priority > 9) return refuse("a priority is 0 to 9");
+    add("tidemark-priority", std::to_string(*record.priority));
+  }
+  return {};
 }
 
 Status ProducerCore::check_size(std::size_t bytes) const {
@@ -204,7 +265,15 @@ void ProducerCore::admit_waiting() {
     Waiting& next = waiting_.front();
     headers.clear();
     for (const auto& [name, value] : next.headers) headers.push_back(Header{.name = name, .value = value});
-    const Record record{.key = next.key, .value = next.value, .headers = headers, .timestamp = next.timestamp, .partition = next.partition};
+    const Record record{.key = next.key,
+                        .value = next.value,
+                        .headers = headers,
+                        .timestamp = next.timestamp,
+                        .partition = next.partition,
+                        .delay = next.delay,
+                        .deliver_at = next.deliver_at,
+                        .dedup_id = next.dedup_id,
+                        .priority = next.priority};
     if (!accept(record, next.done)) return;
     waiting_.pop_front();
   }
@@ -313,6 +382,7 @@ void ProducerCore::send_request(std::vector<std::shared_ptr<OutBatch>> batches) 
     entry.set_topic(topic_);
     entry.set_partition(batch->partition);
     entry.set_size(static_cast<std::uint32_t>(batch->bytes.size()));
+    entry.set_obey_headers(batch->obey_headers);
     request.attachments.push_back(batch->bytes);
     request.deadline = std::min(request.deadline, batch->deadline);
     bytes += batch->bytes.size();
@@ -350,6 +420,7 @@ void ProducerCore::on_produced(const std::vector<std::shared_ptr<OutBatch>>& bat
           stored.offset = Offset{answer->base_offset()};
           stored.duplicate = answer->duplicate();
           stored.durability = answer->durability();
+          batch->outcomes = outcomes_of(*answer);
           if (facts_.append_time) stored.timestamp = Timestamp(std::chrono::milliseconds(answer->append_time_ms()));
         }
         settle(out, batch, std::move(stored));
@@ -438,9 +509,16 @@ void ProducerCore::run_waiters(std::vector<Settled>& settled_batches) {
   for (Settled& settled : settled_batches) {
     const Offset base = settled.result ? settled.result->offset : Offset{-1};
     const Timestamp append_time = settled.result ? settled.result->timestamp : Timestamp{};
+    const bool duplicate = settled.result && settled.result->duplicate;
+    const std::vector<RecordOutcome>& outcomes = settled.batch->outcomes;
     for (RecordWaiter& waiter : settled.batch->waiters) {
       if (settled.result) {
-        settled.result->offset = base.value < 0 ? base : base + waiter.index;
+        const auto outcome = std::ranges::lower_bound(outcomes, waiter.index, {}, &RecordOutcome::index);
+        const bool special = outcome != outcomes.end() && outcome->index == waiter.index;
+        settled.result->offset = special ? outcome->offset : base.value < 0 ? base : base + waiter.index;
+        settled.result->duplicate = special ? outcome->duplicate : duplicate;
+        settled.result->scheduled = special ? outcome->scheduled : std::string();
+        settled.result->due = special ? outcome->due : Timestamp();
         settled.result->timestamp = append_time == Timestamp{} ? waiter.timestamp : append_time;
       }
       waiter.done(settled.result);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -67,6 +68,10 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
     std::vector<std::pair<std::string, std::optional<std::string>>> headers;
     std::optional<Timestamp> timestamp;
     std::optional<std::int32_t> partition;
+    std::optional<std::chrono::milliseconds> delay;
+    std::optional<Timestamp> deliver_at;
+    std::optional<std::string> dedup_id;
+    std::optional<int> priority;
     SendCallback done;
 
     Waiting(const Record& record, SendCallback when_done);
@@ -90,6 +95,8 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   Result<std::int32_t> place(const Record& record, std::size_t bytes);
   std::int32_t sticky_partition(std::size_t bytes);
   Status check_size(std::size_t bytes) const;
+  /// Adds what the record asks for to header_scratch_, with texts of their own in request_scratch_.
+  Status add_requests(const Record& record);
   /// False: no room. Otherwise `done` has been taken, and is told also when the record is refused.
   bool accept(const Record& record, SendCallback& done);
   bool has_room(std::size_t bytes) const { return buffered_bytes_ == 0 || buffered_bytes_ + bytes <= options_.buffer_bytes; }
@@ -128,6 +135,7 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   std::deque<Waiting> waiting_;
   std::vector<Settled> rejected_;
   std::vector<HeaderView> header_scratch_;
+  std::array<std::string, 4> request_scratch_;
   std::size_t buffered_bytes_ = 0;
   std::int32_t sticky_ = 0;
   std::uint64_t sticky_batch_ = 0;

@@ -145,10 +145,13 @@ TEST(NativeFrame, leaves_unknown_types_to_the_caller) {
   EXPECT_FALSE(known_frame_type(0));
   EXPECT_TRUE(known_frame_type(1));
   EXPECT_TRUE(known_frame_type(17));
-  EXPECT_FALSE(known_frame_type(39));
   EXPECT_TRUE(known_frame_type(40));
   EXPECT_TRUE(known_frame_type(43));
-  EXPECT_FALSE(known_frame_type(44));
+  EXPECT_TRUE(known_frame_type(48));
+  EXPECT_TRUE(known_frame_type(50));
+  EXPECT_FALSE(known_frame_type(51));
+  EXPECT_TRUE(known_frame_type(58));
+  EXPECT_FALSE(known_frame_type(59));
   EXPECT_EQ(to_string(FrameType::produce), "produce");
   EXPECT_EQ(to_string(FrameType::doctor), "doctor");
   EXPECT_EQ(to_string(FrameType::control_job), "control_job");

@@ -71,6 +71,7 @@ Exit run(int argc, char** argv) {
   add_get_command(root, invocation);
   add_find_command(root, invocation);
   add_replay_command(root, invocation);
+  add_schedule_commands(root, invocation);
   add_log_commands(root, invocation);
   add_bench_commands(root, invocation);
   add_status_commands(root, invocation);

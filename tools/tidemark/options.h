@@ -41,6 +41,7 @@ void add_group_commands(CLI::App& root, Invocation& invocation);
 void add_get_command(CLI::App& root, Invocation& invocation);
 void add_find_command(CLI::App& root, Invocation& invocation);
 void add_replay_command(CLI::App& root, Invocation& invocation);
+void add_schedule_commands(CLI::App& root, Invocation& invocation);
 void add_log_commands(CLI::App& root, Invocation& invocation);
 void add_bench_commands(CLI::App& root, Invocation& invocation);
 void add_status_commands(CLI::App& root, Invocation& invocation);  ///< status, doctor, version.

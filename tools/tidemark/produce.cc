@@ -4,6 +4,8 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "storage/base/time_text.h"
+#include "storage/base/units.h"
 #include "tools/tidemark/failure_reporter.h"
 #include "tools/tidemark/input.h"
 #include "tools/tidemark/line_reader.h"
@@ -26,6 +28,10 @@ struct ProduceOptions {
   std::optional<std::int32_t> partition;
   std::string compression = "none";
   std::string rate;
+  std::string delay;
+  std::string at;
+  std::optional<std::string> dedup_id;
+  std::optional<int> priority;
 };
 
 /// The options, understood.
@@ -34,6 +40,8 @@ struct Plan {
   std::vector<NameValue> header_texts;
   std::vector<Header> headers;  ///< Views of header_texts.
   std::optional<Rate> rate;
+  std::optional<std::chrono::milliseconds> delay;
+  std::optional<Timestamp> deliver_at;
   ProducerOptions producer;
 };
 
@@ -65,6 +73,20 @@ Status make_plan(const ProduceOptions& options, const Globals& globals, Plan& pl
     if (!rate) return rate.error();
     plan.rate = *rate;
   }
+  if (!options.delay.empty() && !options.at.empty()) {
+    return Error{.code = Errc::invalid_argument, .detail = "--delay and --at exclude each other"};
+  }
+  if (!options.delay.empty()) {
+    const Result<std::chrono::milliseconds> delay = parse_duration(options.delay);
+    if (!delay) return Error{.code = Errc::invalid_argument, .detail = "--delay: " + delay.error().detail};
+    plan.delay = *delay;
+  }
+  if (!options.at.empty()) {
+    const std::string_view text = options.at;
+    const Result<Timestamp> at = parse_time(text.starts_with('@') ? text.substr(1) : text, now());
+    if (!at) return Error{.code = Errc::invalid_argument, .detail = "--at: " + at.error().detail};
+    plan.deliver_at = *at;
+  }
   const std::optional<Codec> codec = parse_codec(options.compression);
   CHECK(codec.has_value());  // Checked while parsing.
   plan.producer.codec = *codec;
@@ -89,6 +111,13 @@ class Reporter {
       line["partition"] = answer.partition;
       line["offset"] = answer.offset;
       line["timestamp_ms"] = answer.timestamp_ms;
+      if (answer.duplicate) line["duplicate"] = true;
+      if (!answer.scheduled.empty()) {
+        line["offset"] = nullptr;
+        line["scheduled"] = answer.scheduled;
+        line["due_time"] = format_time(Timestamp(std::chrono::milliseconds(answer.due_ms)));
+        line["due_ms"] = answer.due_ms;
+      }
     }
     // A failure to write is kept by the writer and told at the end: the records are stored all the same.
     [[maybe_unused]] const Status written = out_.write(boost::json::serialize(line) + "\n");
@@ -110,6 +139,10 @@ Status post_lines(LineReader& lines, const ProduceOptions& options, const Plan& 
   if (options.key) record.key = *options.key;
   record.headers = plan.headers;
   record.partition = options.partition;
+  record.delay = plan.delay;
+  record.deliver_at = plan.deliver_at;
+  record.dedup_id = options.dedup_id;
+  record.priority = options.priority;
   for (;;) {
     const Result<LineReader::Line> line = lines.next();
     if (!line) return line.error();
@@ -148,6 +181,7 @@ boost::json::object totals_to_json(const std::string& topic, const Sender::Total
   object["bytes"] = totals.bytes;
   object["failed"] = totals.failed;
   object["duplicates"] = totals.duplicates;
+  object["scheduled"] = totals.scheduled;
   object["durability"] = totals.durability;
   object["seconds"] = seconds;
   object["partitions"] = std::move(partitions);
@@ -223,6 +257,12 @@ void add_produce_command(CLI::App& root, Invocation& invocation) {
   verb->add_option("--compression", options->compression, "none, gzip, snappy, lz4 or zstd")
       ->check(CLI::IsMember({"none", "gzip", "snappy", "lz4", "zstd"}))
       ->capture_default_str();
+  verb->add_option("--delay", options->delay, "Deliver so long from now: 5m, 1h30m; `schedule ls` shows what waits")->type_name("DURATION");
+  verb->add_option("--at", options->at, "Deliver then: 2026-03-01T10:00, +offset or Z; local time without")->type_name("TIME");
+  verb->add_option("--dedup", options->dedup_id,
+                   "Dedup id of every record: within the topic's window only the first of a partition is stored")
+      ->type_name("ID");
+  verb->add_option("--priority", options->priority, "0 to 9, for queue groups; higher comes earlier")->check(CLI::Range(0, 9));
   verb->add_option("--rate", options->rate, "At most so much: 500, 5k/s, 10MB/s")->type_name("RATE");
   verb->callback([&invocation, options] {
     invocation.action = [options](const Globals& globals, Interrupts& interrupts) { return produce(*options, globals, interrupts); };

@@ -109,11 +109,15 @@ void Sender::settle(Pending& pending, const Result<Stored>& result) {
   ++totals_.records;
   totals_.bytes += pending.bytes;
   if (result->duplicate) ++totals_.duplicates;
+  if (!result->scheduled.empty()) ++totals_.scheduled;
   if (totals_.durability != result->durability) totals_.durability = result->durability;
   pending.answer.partition = result->partition;
   pending.answer.offset = result->offset.value;
   pending.answer.timestamp_ms = result->timestamp.time_since_epoch().count();
-  if (result->offset.value < 0) return;  // Stored so long ago that the broker no longer knows where.
+  pending.answer.duplicate = result->duplicate;
+  pending.answer.scheduled = result->scheduled;
+  pending.answer.due_ms = result->due.time_since_epoch().count();
+  if (result->offset.value < 0) return;  // Scheduled, or stored so long ago that the broker no longer knows where.
   PartitionRange& range = totals_.partitions[result->partition];
   range.first = range.first < 0 ? result->offset.value : std::min(range.first, result->offset.value);
   range.last = std::max(range.last, result->offset.value);
@@ -137,6 +141,7 @@ std::string summary(const Sender::Totals& totals, double seconds) {
   std::string text =
       fmt::format("{} records, {}, {}, {}", totals.records, format_bytes_decimal(totals.bytes), format_seconds(seconds), totals.durability);
   if (totals.failed > 0) text += fmt::format(", {} failed", totals.failed);
+  if (totals.scheduled > 0) text += fmt::format(", {} scheduled", totals.scheduled);
   if (totals.duplicates > 0) text += fmt::format(", {} duplicates", totals.duplicates);
   return text + "\n";
 }

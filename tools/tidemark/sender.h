@@ -26,7 +26,8 @@ class Sender {
     std::uint64_t bytes = 0;    ///< Of their keys and values.
     std::uint64_t failed = 0;
     std::uint64_t duplicates = 0;
-    std::string durability;  ///< Empty until something was stored.
+    std::uint64_t scheduled = 0;  ///< Of the records: those that wait for their time.
+    std::string durability;       ///< Empty until something was stored.
     std::map<std::int32_t, PartitionRange> partitions;
     std::optional<Error> first_error;
     bool maybe_done = false;  ///< Some failed record may be stored all the same.
@@ -36,6 +37,9 @@ class Sender {
     std::int32_t partition = -1;
     std::int64_t offset = -1;
     std::int64_t timestamp_ms = -1;
+    bool duplicate = false;
+    std::string scheduled = {};  ///< Its id, if it waits for its time.
+    std::int64_t due_ms = -1;
     std::optional<Error> error = std::nullopt;
   };
   /// Called in the order of post(), with a lock held: it must not call the sender.

@@ -166,6 +166,27 @@ struct JobDescription {
 
 enum class JobAction { pause, resume, cancel };
 
+/// A record that waits for its time.
+struct ScheduledRecord {
+  std::string id;  ///< "3-1042"
+  std::string topic;
+  std::optional<std::int32_t> partition;  ///< nullopt: the key decides when it is due.
+  Timestamp due{};
+  std::string state;   ///< "waiting" | "retrying" | "failed"
+  std::string reason;  ///< Why it is tried again or has failed.
+};
+
+struct ScheduledPage {
+  std::vector<ScheduledRecord> records;  ///< By due time.
+  std::string next;                      ///< For the page after this one; empty: there is none.
+};
+
+struct ScheduleCount {
+  std::string topic;
+  std::uint64_t waiting = 0;
+  std::uint64_t failed = 0;
+};
+
 /// Topics, offsets and the broker's own state. Made by Client::admin(); a cheap handle, thread-safe.
 ///
 /// Calls wait for a connection up to the client's request_timeout. When the connection is lost in between, calls that only look are
@@ -194,6 +215,13 @@ class Admin {
   Result<JobDescription> describe_job(std::int64_t id);
   /// Answers how the job stands then; doing it twice is fine. Errors: not_found, conflict (it has finished), disk_full.
   Result<JobDescription> control_job(std::int64_t id, JobAction action);
+  /// Records that wait for their time; of all topics when `topic` is empty. Error invalid_argument: a page that is none.
+  Result<ScheduledPage> list_scheduled(std::string_view topic = {}, std::string_view page = {}, std::uint32_t limit = 100);
+  /// The record is not delivered any more; answers what it was, once that is durable. Errors: not_found (delivered, or never there),
+  /// conflict (just being delivered), disk_full.
+  Result<ScheduledRecord> cancel_scheduled(std::string_view id);
+  /// How many wait and have failed, by topic.
+  Result<std::vector<ScheduleCount>> count_scheduled();
   Result<BrokerStatus> status();
   Result<std::vector<DoctorCheck>> doctor();
 
@@ -245,6 +273,18 @@ class Admin {
   auto async_control_job(std::int64_t id, JobAction action, Token&& token = Token()) {
     return initiate<JobDescription>(&Admin::start_control_job, token, id, action);
   }
+  template <CompletionToken<ScheduledPage> Token = asio::deferred_t>
+  auto async_list_scheduled(std::string topic, std::string page, std::uint32_t limit, Token&& token = Token()) {
+    return initiate<ScheduledPage>(&Admin::start_list_scheduled, token, std::move(topic), std::move(page), limit);
+  }
+  template <CompletionToken<ScheduledRecord> Token = asio::deferred_t>
+  auto async_cancel_scheduled(std::string id, Token&& token = Token()) {
+    return initiate<ScheduledRecord>(&Admin::start_cancel_scheduled, token, std::move(id));
+  }
+  template <CompletionToken<std::vector<ScheduleCount>> Token = asio::deferred_t>
+  auto async_count_scheduled(Token&& token = Token()) {
+    return initiate<std::vector<ScheduleCount>>(&Admin::start_count_scheduled, token);
+  }
   template <CompletionToken<BrokerStatus> Token = asio::deferred_t>
   auto async_status(Token&& token = Token()) {
     return initiate<BrokerStatus>(&Admin::start_status, token);
@@ -280,6 +320,10 @@ class Admin {
   static void start_list_jobs(const Core& core, Completion<std::vector<JobDescription>> done);
   static void start_describe_job(const Core& core, std::int64_t id, Completion<JobDescription> done);
   static void start_control_job(const Core& core, std::int64_t id, JobAction action, Completion<JobDescription> done);
+  static void start_list_scheduled(const Core& core, std::string topic, std::string page, std::uint32_t limit,
+                                   Completion<ScheduledPage> done);
+  static void start_cancel_scheduled(const Core& core, std::string id, Completion<ScheduledRecord> done);
+  static void start_count_scheduled(const Core& core, Completion<std::vector<ScheduleCount>> done);
   static void start_status(const Core& core, Completion<BrokerStatus> done);
   static void start_doctor(const Core& core, Completion<std::vector<DoctorCheck>> done);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,16 +34,27 @@ struct Record {
   std::span<const Header> headers = {};
   std::optional<Timestamp> timestamp = std::nullopt;     ///< Record time; nullopt: now.
   std::optional<std::int32_t> partition = std::nullopt;  ///< nullopt: the producer's partitioner chooses.
+
+  // What the broker is asked to do beside storing it. These travel as record headers (tidemark-delay, ...), which count for the record's
+  // size.
+  std::optional<std::chrono::milliseconds> delay = std::nullopt;  ///< Deliver so long after it has arrived; at most ten years.
+  std::optional<Timestamp> deliver_at = std::nullopt;             ///< Deliver then; not with `delay`. In the past: refused.
+  /// 1 to 256 bytes. Within the topic's dedup window, only the first record of a partition with this id is stored. Give the record a
+  /// partition or a key, or repeats may go elsewhere.
+  std::optional<std::string_view> dedup_id = std::nullopt;
+  std::optional<int> priority = std::nullopt;  ///< 0 to 9, for queue groups; higher comes earlier.
 };
 
 /// The broker's answer to a sent record: it is stored as durably as the topic asks, and `durability` says how durable that is.
 struct Stored {
   std::string topic = {};
   std::int32_t partition = 0;
-  Offset offset{-1};            ///< -1: stored by an earlier attempt so long ago that the broker no longer knows where.
+  Offset offset{-1};            ///< -1: scheduled; or stored so long ago by an earlier attempt that the broker no longer knows where.
   Timestamp timestamp{};        ///< Record time.
-  bool duplicate = false;       ///< An earlier attempt had stored it; it is there once.
+  bool duplicate = false;       ///< An earlier attempt, or a record with its dedup id, was stored; it is there once.
   std::string durability = {};  ///< "fsync" | "interval" | "os"
+  std::string scheduled = {};   ///< It waits for its time under this id, with which it can be cancelled; empty: it has its offset.
+  Timestamp due{};              ///< Of a scheduled record.
 };
 
 /// One record as read. Shares the buffer it came in: copies and moves are cheap, may cross threads, and outlive reader and client. The

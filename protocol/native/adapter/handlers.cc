@@ -7,6 +7,7 @@
 #include "protocol/native/adapter/queue_handlers.h"
 #include "protocol/native/adapter/queue_members.h"
 #include "protocol/native/adapter/request.h"
+#include "protocol/native/adapter/schedule_handlers.h"
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
 
@@ -194,6 +195,19 @@ void to_wire(const Result<broker::Appended>& appended, wire::ProduceReply::Store
   stored.set_duplicate(appended->duplicate);
   stored.set_durability(std::string(broker::to_string(appended->durability)));
   stored.set_log_start(appended->log_start.value);
+  if (!appended->details) return;
+  for (const auto& scheduled : appended->details->scheduled) {
+    auto& out = *stored.add_scheduled();
+    out.set_record(static_cast<std::uint32_t>(scheduled.record));
+    out.set_id(scheduled.id);
+    out.set_due_ms(scheduled.due.time_since_epoch().count());
+    out.set_duplicate(scheduled.duplicate);
+  }
+  for (const auto& duplicate : appended->details->duplicates) {
+    auto& out = *stored.add_duplicates();
+    out.set_record(static_cast<std::uint32_t>(duplicate.record));
+    out.set_offset(duplicate.offset.value);
+  }
 }
 
 Status handle_produce(const Request& request, const wire::Produce& produce) {
@@ -220,7 +234,7 @@ Status handle_produce(const Request& request, const wire::Produce& produce) {
     const auto& batch = produce.batches(i);
     const Slice bytes = request.frame.subslice(at, batch.size());
     at += batch.size();
-    request.broker().append(request.context(), {batch.topic(), batch.partition()}, bytes,
+    request.broker().append(request.context(), {batch.topic(), batch.partition()}, bytes, {.obey_headers = batch.obey_headers()},
                             [request, gather, i](Result<broker::Appended> appended) {
                               to_wire(appended, *gather->reply.mutable_batches(i));
                               if (--gather->left == 0) request.reply(gather->reply);
@@ -428,6 +442,12 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
     case FrameType::redrive:
     case FrameType::purge_dead_letters:
       return dispatch_queue(request);
+    case FrameType::list_scheduled:
+      return decode_and(request, handle_list_scheduled);
+    case FrameType::cancel_scheduled:
+      return decode_and(request, handle_cancel_scheduled);
+    case FrameType::schedule_status:
+      return decode_and(request, handle_schedule_status);
     case FrameType::deliver:
     case FrameType::group_news:
     case FrameType::received:

@@ -84,6 +84,9 @@ enum class FrameType : std::uint16_t {
   purge_dead_letters = 56,
   received = 57,
   cancel_receive = 58,
+  list_scheduled = 48,
+  cancel_scheduled = 49,
+  schedule_status = 50,
 };
 bool known_frame_type(std::uint16_t type);
 std::string_view to_string(FrameType type);

@@ -404,5 +404,20 @@ TEST_F(QueuesTest, records_that_are_too_old_die_unread) {
   EXPECT_THAT(letters->front().reason, HasSubstr("record.ttl"));
 }
 
+TEST_F(QueuesTest, urgent_records_come_first_where_headers_are_obeyed) {
+  make("t", {}, 1, {{"record.headers", "true"}});
+  BatchBuilder builder;
+  for (const std::string priority : {"", "3", "9", "3"}) {
+    const std::vector<HeaderView> headers{{"tidemark-priority", as_bytes(priority)}};
+    builder.add({.key = std::nullopt,
+                 .value = as_bytes(priority),
+                 .timestamp_ms = 1'700'000'000'000,
+                 .headers = priority.empty() ? std::span<const HeaderView>() : std::span<const HeaderView>(headers)});
+  }
+  ASSERT_TRUE(engine().append_batch("t", 0, builder.build()));
+  ASSERT_TRUE(queues().create(kWork));
+  EXPECT_THAT(queues().got(kWork, "m"), ElementsAre(Got{0, 2, "9", 1}, Got{0, 1, "3", 1}, Got{0, 3, "3", 1}, Got{0, 0, "", 1}));
+}
+
 }  // namespace
 }  // namespace tidemark::broker
