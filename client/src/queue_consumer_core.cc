@@ -26,6 +26,8 @@ constexpr std::size_t kReceiveBytesMax = 8 * 1024 * 1024;
 constexpr milliseconds kReceiveWait{30'000};
 /// After something that time may heal; a new connection does not wait for it.
 constexpr milliseconds kRetryPause{200};
+/// Joins refused with `conflict` in a row before that is told: about 5 s.
+constexpr int kConflictsTold = 25;
 /// After a refusal, which time alone will not change.
 constexpr milliseconds kRefusedPause{5'000};
 
@@ -125,6 +127,7 @@ void QueueConsumerCore::on_joined(const Result<wire::JoinQueueReply>& reply) {
   joining_ = false;
   if (!reply) return on_join_failed(reply.error());
   joined_ = opened_ = true;
+  conflicts_ = 0;
   set_lease(milliseconds(reply->lease_ms()));
   Done<void> opened;
   bool closing = false;
@@ -157,7 +160,9 @@ void QueueConsumerCore::on_join_failed(const Error& error) {
   }
   if (closing) return leave_when_settled();
   if (error.code == Errc::cancelled) return;
-  if (!error.retriable() && error.code != Errc::conflict) tell(error);
+  // A conflict is mostly our own old connection, whose end the broker has not seen yet.
+  conflicts_ = error.code == Errc::conflict ? conflicts_ + 1 : 0;
+  if (!error.retriable() && (conflicts_ == 0 || conflicts_ >= kConflictsTold)) tell(error);
   join_after(pause_after(error));
 }
 

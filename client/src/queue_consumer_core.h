@@ -161,6 +161,7 @@ class QueueConsumerCore final : public Closable,
   bool joining_ = false;
   bool opened_ = false;  ///< It has been a member: a group that is gone now was removed, and is not made again.
   bool joined_ = false;
+  int conflicts_ = 0;  ///< Joins refused in a row because another connection speaks for the member.
   bool renewing_ = false;
   bool leaving_ = false;
   bool fetch_paused_ = false;             ///< After an error, until the timer.

@@ -1,17 +1,12 @@
 #include <future>
-#include <latch>
-#include <map>
-#include <mutex>
 #include <set>
-#include <stdexcept>
-#include <stop_token>
-#include <thread>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
+#include "tests/client/cutting_proxy.h"
 #include "tests/client/queue_fixture.h"
 
 namespace tidemark {
@@ -225,6 +220,33 @@ TEST_F(QueueConsumers, after_a_restart_the_member_comes_back_and_what_it_held_is
   EXPECT_EQ(consumer.settle(before[0]).error().code, Errc::lease_lost);
   EXPECT_EQ(must(consumer.settle(after)).settled, 3u);
   EXPECT_EQ(counts(client, "g", "jobs").done, 3u);
+}
+
+/// Each of the first connections is cut within the answer to its fourth receive: three acks are confirmed, and a record is lost on its way.
+TEST_F(QueueConsumers, cut_connections_cost_failures_and_no_record_and_no_confirmed_ack) {
+  create("jobs");
+  Client direct(options());
+  Producer producer = must(direct.producer("jobs", {.batch_bytes = 200}));
+  for (int i = 0; i < 10; ++i) must(producer.send({.value = std::to_string(i) + std::string(1000, '.')}));
+  CuttingProxy proxy(broker_.port(),
+                     [](int connection) { return connection < 2 ? CuttingProxy::Budget{.to_client = 4'000} : CuttingProxy::Budget{}; });
+  ClientOptions through = options();
+  through.server = proxy.address();
+  Client client(through);
+  QueueOptions how = of("g", "jobs", 0);
+  how.settings = {{"backoff", "none"}};
+  QueueConsumer consumer = must(client.queue_consumer(how));
+  std::set<std::string> confirmed;
+  std::uint32_t failures = 0;
+  while (counts(direct, "g", "jobs").done < 10) {
+    for (const QueueMessage& message : must(consumer.receive(1, 100ms))) {
+      const std::string value(*message.value());
+      EXPECT_FALSE(confirmed.contains(value)) << value.substr(0, 1);
+      failures += message.failures();
+      if (consumer.settle(message)) confirmed.insert(value);
+    }
+  }
+  EXPECT_GE(failures, 2u);
 }
 
 TEST_F(QueueConsumers, asynchronous_receives_are_served_in_turn_and_can_be_cancelled) {

@@ -5,7 +5,6 @@
 #include <set>
 #include <stdexcept>
 #include <stop_token>
-#include <thread>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>

@@ -79,7 +79,8 @@ struct QueueRun {
 /// of everything held, and others may have it at once: settling it then answers lease_lost, and what was not received yet is thrown away
 /// here. The member comes back by itself and goes on receiving. Processing is therefore at least once.
 ///
-/// Errors that time will not heal (unknown_topic, unknown_group, denied, corrupt_batch) are told once while they last, by receive(); the
+/// Errors that time will not heal (unknown_topic, unknown_group, denied, corrupt_batch, conflict: another connection has taken the member's
+/// name for some seconds) are told once while they last, by receive(); the
 /// consumer goes on trying.
 class QueueConsumer {
  public:
