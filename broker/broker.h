@@ -172,6 +172,8 @@ struct BrokerStatus {
 
 class Groups;
 struct GroupsImpl;
+class Entries;
+struct EntriesImpl;
 
 class Broker {
  public:
@@ -241,12 +243,16 @@ class Broker {
   /// Consumer groups; broker/groups/groups.h.
   Groups& groups();
 
+  /// Partitions seen as streams of entries with ids; broker/entries/entries.h.
+  Entries& entries();
+
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
   void stop(Done<void> done);
 
  private:
   friend struct GroupsImpl;
+  friend struct EntriesImpl;
   friend class ManyReadsCall;
   struct Impl;
   explicit Broker(std::unique_ptr<Impl> impl);
