@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/entries/entries.h"
+#include "broker/entries/entry_ids.h"
 #include "tests/simulation/engine.h"
 
 namespace tidemark::broker {
@@ -124,9 +125,9 @@ class EntryCalls {
       if (!batch) return found;
       for (const Entry& entry : batch->entries) found.push_back(text_of(entry.id));
       if (!batch->more) return found;
-      EntryId& bound = range.backwards ? range.last : range.first;
-      bound = batch->resume_at;
-      range.backwards ? --bound.seq : ++bound.seq;
+      const std::optional<EntryId> on = range.backwards ? id_before(batch->resume_at) : id_after(batch->resume_at);
+      if (!on) return found;
+      (range.backwards ? range.last : range.first) = *on;
     }
   }
   Fields fields(EntryId id) {
