@@ -181,9 +181,14 @@ struct BrokerStatus {
 
 class Groups;
 struct GroupsImpl;
+<<<<<<< HEAD
 class Queues;
 struct QueuesImpl;
 class Schedule;
+=======
+class Entries;
+struct EntriesImpl;
+>>>>>>> r2
 
 class Broker {
  public:
@@ -262,13 +267,20 @@ class Broker {
   /// Records that wait for their time; broker/schedule/schedule.h.
   Schedule& schedule();
 
+  /// Partitions seen as streams of entries with ids; broker/entries/entries.h.
+  Entries& entries();
+
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
   void stop(Done<void> done);
 
  private:
   friend struct GroupsImpl;
+<<<<<<< HEAD
   friend struct QueuesImpl;
+=======
+  friend struct EntriesImpl;
+>>>>>>> r2
   friend class ManyReadsCall;
   friend class PublishCall;
   friend class Schedule;

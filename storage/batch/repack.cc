@@ -40,6 +40,44 @@ Slice with_records(BatchHeader header, ByteView plain, Codec codec) {
 
 }  // namespace
 
+Result<Slice> drop_records(ByteView batch, std::span<const OffsetRange> gone, const DecompressionLimits& limits) {
+  auto range = gone.begin();
+  return select_records(
+      batch,
+      [&](Offset offset) {
+        while (range != gone.end() && range->to <= offset) ++range;
+        return range == gone.end() || offset < range->from;
+      },
+      limits);
+}
+
+Result<std::vector<Slice>> without_records(const std::vector<Slice>& batches, std::span<const OffsetRange> gone) {
+  std::vector<Slice> kept;
+  for (const Slice& slice : batches) {
+    std::size_t passed = 0;  // Up to here, the slice is in `kept`.
+    const auto pass_on = [&](std::size_t to) {
+      if (to > passed) kept.push_back(slice.subslice(passed, to - passed));
+    };
+    for (std::size_t at = 0; at < slice.size();) {
+      const Result<BatchHeader> header = BatchHeader::parse(slice.view().subspan(at));
+      if (!header) return header.error();
+      if (header->size_bytes() > slice.size() - at) return Error{Errc::corrupt_batch, "a batch is cut off"};
+      while (!gone.empty() && gone.front().to <= header->base_offset) gone = gone.subspan(1);
+      const bool touched = !gone.empty() && gone.front().from < header->end_offset() && header->record_count > 0;
+      if (touched) {
+        pass_on(at);
+        Result<Slice> left = drop_records(slice.view().subspan(at, header->size_bytes()), gone);
+        if (!left) return std::move(left).error();
+        kept.push_back(*std::move(left));
+        passed = at + header->size_bytes();
+      }
+      at += header->size_bytes();
+    }
+    pass_on(slice.size());
+  }
+  return kept;
+}
+
 Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimits& limits) {
   Result<BatchHeader> header = BatchHeader::parse(batch);
   if (!header) return std::move(header).error();
@@ -59,7 +97,7 @@ Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& 
   if (!header) return std::move(header).error();
   ByteView rest = batch.subspan(kBatchHeaderBytes);
   ByteVector unpacked;
-  if (header->codec() != Codec::none) {
+  if (header->codec() != Codec::none && !rest.empty()) {
     Result<ByteVector> plain = decompress(header->codec(), rest, limits);
     if (!plain) return std::move(plain).error();
     unpacked = *std::move(plain);
@@ -76,7 +114,8 @@ Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& 
     ++count;
   }
   header->record_count = count;
-  return with_records(*header, kept, header->codec());
+  // An empty batch is not packed: there is nothing that could be unpacked.
+  return with_records(*header, kept, count == 0 ? Codec::none : header->codec());
 }
 
 void set_max_timestamp(MutableBytes batch, std::int64_t time_ms) {
