@@ -162,7 +162,7 @@ void handle_kill(const Call& call, const Request& request) {
 
 void handle_unblock(const Call& call, const Request& request) {
   Unblock how = Unblock::timeout;
-  if (request.size() > 4) return call.error("ERR wrong number of arguments for 'client|unblock' command");
+  if (request.size() > 4) return call.error(wrong_subcommand(request[1], "CLIENT"));
   if (request.size() == 4) {
     if (is_word(request[3], "error"))
       how = Unblock::error;

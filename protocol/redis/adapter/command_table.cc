@@ -255,7 +255,7 @@ Result<const CommandSpec*> look_up(const Arguments& arguments) {
     });
     if (found != command->subcommands.end()) {
       command = &*found;
-    } else if (command->handler == nullptr) {
+    } else {
       return Error{Errc::invalid_argument, "ERR unknown subcommand '" + std::string(printed(arguments[1], 128)) + "'. Try " +
                                                upper(printed(arguments[0], std::string_view::npos)) + " HELP."};
     }

@@ -60,7 +60,7 @@ std::string judge_change(const std::map<std::string, std::string>& now, std::str
   if (setting->first == kNodeEntries) {
     const std::optional<std::int64_t> entries = parse_integer(value);
     if (!entries) return failed + "argument couldn't be parsed into an integer";
-    if (*entries < 0 || *entries > UINT32_MAX) return failed + "argument must be between 0 and 4294967295 inclusive";
+    if (*entries < 0) return failed + "argument must be between 0 and 9223372036854775807 inclusive";
     return {};
   }
   return is_word(value, setting->second) ? std::string() : failed + "can't set immutable config";
@@ -68,7 +68,7 @@ std::string judge_change(const std::map<std::string, std::string>& now, std::str
 
 /// All or none, as in Redis.
 void handle_set(const Call& call, const Request& request) {
-  if (request.size() % 2 != 0) return call.error("ERR wrong number of arguments for 'config|set' command");
+  if (request.size() % 2 != 0) return call.error(kSyntaxError);
   const std::map<std::string, std::string> now = settings_of(call);
   for (std::size_t i = 2; i < request.size(); i += 2) {
     const std::string refusal = judge_change(now, request[i], request[i + 1]);

@@ -161,6 +161,7 @@ void handle_list(const Call& call, const Request& request) {
 }
 
 void handle_getkeys(const Call& call, const Request& request) {
+  if (call.redis_7_0() && request.size() == 3) return call.error("ERR wrong number of arguments for 'command|getkeys' command");
   const Arguments arguments(request.arguments.begin() + 2, request.arguments.end());
   const Result<const CommandSpec*> command = look_up(arguments);
   if (!command) {

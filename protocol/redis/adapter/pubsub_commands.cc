@@ -57,7 +57,7 @@ void handle_publish(const Call& call, const Request& request) {
 }
 
 void handle_channels(const Call& call, const Request& request) {
-  if (request.size() > 3) return call.error("ERR wrong number of arguments for 'pubsub|channels' command");
+  if (request.size() > 3) return call.error(wrong_subcommand(request[1], "PUBSUB"));
   call.server().pubsub.channels(call.shard(), request.size() == 3 ? std::string(request[2]) : std::string(),
                                 [call](const std::vector<std::string>& names) {
                                   RespWriter reply = call.writer();

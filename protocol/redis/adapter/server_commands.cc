@@ -48,9 +48,16 @@ void handle_debug(const Call& call, const Request&) {
 void handle_cluster(const Call& call, const Request&) { call.error("ERR This instance has cluster support disabled"); }
 
 /// There are no functions and no scripts: none is left afterwards.
-void handle_flush(const Call& call, const Request& request) {
-  const bool known = request.size() == 2 || (request.size() == 3 && (is_word(request[2], "sync") || is_word(request[2], "async")));
-  known ? call.ok() : call.error(kSyntaxError);
+void answer_flush(const Call& call, const Request& request, std::string_view container, std::string_view refusal) {
+  if (request.size() > 3) return call.error(wrong_subcommand(request[1], container));
+  const bool known = request.size() == 2 || is_word(request[2], "sync") || is_word(request[2], "async");
+  known ? call.ok() : call.error(refusal);
+}
+void handle_function_flush(const Call& call, const Request& request) {
+  answer_flush(call, request, "FUNCTION", "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+}
+void handle_script_flush(const Call& call, const Request& request) {
+  answer_flush(call, request, "SCRIPT", "ERR SCRIPT FLUSH only support SYNC|ASYNC option");
 }
 
 void handle_memory_usage(const Call& call, const Request& request) {
@@ -115,10 +122,10 @@ constexpr std::array kObject = {
 };
 constexpr std::array kFunction = {
     CommandSpec{"function|flush", -2, kNoScript | kWrite, CommandGroup::scripting, "7.0.0", "Accepted: there are no functions",
-                handle_flush},
+                handle_function_flush},
 };
 constexpr std::array kScript = {
-    CommandSpec{"script|flush", -2, kNoScript, CommandGroup::scripting, "2.6.0", "Accepted: there are no scripts", handle_flush},
+    CommandSpec{"script|flush", -2, kNoScript, CommandGroup::scripting, "2.6.0", "Accepted: there are no scripts", handle_script_flush},
 };
 constexpr std::array kCommands = {
     CommandSpec{"cluster", -2, kStale, CommandGroup::cluster, "3.0.0", "Refused: clients see one server", handle_cluster},

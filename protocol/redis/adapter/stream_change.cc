@@ -90,8 +90,6 @@ void handle_xtrim(const Call& call, const Request& request) {
 }
 
 void handle_xsetid(const Call& call, const Request& request) {
-  const std::optional<broker::TopicPartition> where = find_or_answer(call, request[1], answer_no_such_key);
-  if (!where) return;
   const std::optional<EntryId> id = parse_id(request[2], 0);
   if (!id) return call.error(kInvalidStreamId);
   broker::EntrySetId values;
@@ -113,6 +111,8 @@ void handle_xsetid(const Call& call, const Request& request) {
       return call.error(kSyntaxError);
     }
   }
+  const std::optional<broker::TopicPartition> where = find_or_answer(call, request[1], answer_no_such_key);
+  if (!where) return;
   call.broker().entries().set_id(call.context(), *where, values, [call](const Result<EntryRefusal>& set) {
     if (set) return reply_set(call, *set);
     set.error().code == Errc::unknown_topic ? call.error(kNoSuchKey) : call.error(set.error());

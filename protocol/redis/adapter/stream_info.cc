@@ -5,6 +5,7 @@
 #include "protocol/redis/adapter/stream_id.h"
 #include "protocol/redis/adapter/stream_key.h"
 #include "protocol/redis/adapter/stream_range_reply.h"
+#include "protocol/redis/adapter/stream_trim_options.h"
 
 namespace tidemark::redis {
 namespace {
@@ -43,12 +44,9 @@ void handle_xinfo_stream(const Call& call, const Request& request) {
   const StreamKey key = find_stream(call.broker(), request[2]);
   if (key.state == StreamKey::State::several) return call.error(key.problem);
   if (!key.exists()) return call.error(kNoSuchKey);
-  if (request.size() > 3) {
-    return call.error("ERR unknown subcommand or wrong number of arguments for '" + std::string(request[1]) + "'. Try XINFO HELP.");
-  }
+  if (request.size() > 3) return call.error(wrong_subcommand(request[1], "XINFO"));
   const std::uint64_t node_entries = call.server().stream_node_entries.load(std::memory_order_relaxed);
-  const std::uint32_t node_size = node_entries == 0 ? UINT32_MAX : static_cast<std::uint32_t>(node_entries);
-  call.broker().entries().info(call.context(), key.where, node_size, [call](const Result<broker::EntryInfo>& info) {
+  call.broker().entries().info(call.context(), key.where, node_size(node_entries), [call](const Result<broker::EntryInfo>& info) {
     if (!info) return info.error().code == Errc::unknown_topic ? call.error(kNoSuchKey) : call.error(info.error());
     RespWriter reply = call.writer();
     write_info(reply, *info);

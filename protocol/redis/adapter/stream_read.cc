@@ -194,7 +194,7 @@ std::optional<std::size_t> parse_options(const Call& call, const Request& reques
       options.count = *count <= 0 ? SIZE_MAX : static_cast<std::size_t>(*count);
     } else if (is_word(option, "STREAMS") && more > 0) {
       if (more % 2 == 0) return i + 1;
-      return refuse(call.redis_7_0() ? "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified."
+      return refuse(call.redis_7_0() ? "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
                                      : "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified.");
     } else if (is_word(option, "GROUP") && more >= 2) {
       return refuse("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");

@@ -13,11 +13,8 @@ using broker::EntryTrim;
 /// Without LIMIT one approximate trim removes this much: enough to keep up, not enough to be noticed.
 std::uint64_t default_limit(std::uint64_t node_entries) {
   constexpr std::uint64_t kWithoutNodes = 10'000, kMax = 1'000'000;
-  return node_entries == 0 ? kWithoutNodes : std::min(100 * node_entries, kMax);
+  return node_entries == 0 ? kWithoutNodes : std::min(100 * std::min(node_entries, kMax), kMax);
 }
-
-/// Redis puts no bound on the entries of a node when the setting is 0.
-std::uint32_t node_size(std::uint64_t node_entries) { return node_entries == 0 ? UINT32_MAX : static_cast<std::uint32_t>(node_entries); }
 
 class OptionParser {
  public:
@@ -121,6 +118,10 @@ class OptionParser {
 };
 
 }  // namespace
+
+std::uint32_t node_size(std::uint64_t node_entries) {
+  return node_entries == 0 ? UINT32_MAX : static_cast<std::uint32_t>(std::min<std::uint64_t>(node_entries, UINT32_MAX));
+}
 
 StreamOptions parse_stream_options(const Request& request, bool xadd, std::uint64_t node_entries) {
   return OptionParser(request, xadd, node_entries).parse();

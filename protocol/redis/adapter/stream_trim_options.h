@@ -20,6 +20,9 @@ struct StreamOptions {
   std::string error;          ///< Not empty: why the options are none; the rest says nothing.
 };
 
+/// What the setting stream-node-max-entries means for the engine: 0 puts no bound on the entries of a node.
+std::uint32_t node_size(std::uint64_t node_entries);
+
 /// `node_entries`: how many entries approximate trimming takes as one.
 StreamOptions parse_stream_options(const Request& request, bool xadd, std::uint64_t node_entries);
 
