@@ -134,8 +134,11 @@ class Connection:
         self.send(arguments)
         return self.read_raw()
 
+    def end_sending(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
     def closed(self):
-        """Whether the server has closed, once all it said is read."""
+        """All that the server still says until it closes."""
         rest = bytes(self.data[self.at:])
         while more := self.socket.recv(1 << 16):
             rest += more

@@ -120,23 +120,18 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   }
 
   void watch() {
-    // A watch may tell its news before all of them have begun; it is looked at when they have.
-    const std::shared_ptr<ReadCall> self = shared_from_this();
     news_ = false;
-    beginning_ = true;
     for (const ReadStream& stream : options_.streams) {
       const EntryId last = stream.last_entry ? EntryId::min() : *stream.after;
       watches_.push_back(entries().watch(call_.context(), stream.where, last, false, [weak = weak_from_this()](broker::EntryNews) {
-        if (const std::shared_ptr<ReadCall> reader = weak.lock()) reader->hear();
+        if (const std::shared_ptr<ReadCall> self = weak.lock()) self->hear();
       }));
     }
-    beginning_ = false;
-    if (news_) look_again();
   }
 
+  /// Of several streams at once, the first news is enough.
   void hear() {
-    if (std::exchange(news_, true) || beginning_) return;
-    look_again();
+    if (!std::exchange(news_, true)) look_again();
   }
 
   void look_again() {
@@ -171,7 +166,6 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<broker::EntryWatch>> watches_;
   bool news_ = false;
-  bool beginning_ = false;
   std::optional<broker::TimerId> timer_;
 };
 
