@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "broker/broker_impl.h"
+#include "broker/entries/entries_impl.h"
 #include "broker/epoch_search.h"
 #include "broker/groups/groups_impl.h"
 #include "broker/many_reads.h"
@@ -41,7 +42,9 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       shards(make_shards(runtime, options)),
       jobs(job_services()),
       groups_impl(std::make_shared<GroupsImpl>(*this)),
-      groups(std::make_unique<Groups>(groups_impl)) {}
+      groups(std::make_unique<Groups>(groups_impl)),
+      entries_impl(std::make_shared<EntriesImpl>(*this)),
+      entries(std::make_unique<Entries>(entries_impl)) {}
 
 Broker::Impl::~Impl() { committer.reset(); }
 
@@ -192,11 +195,16 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
     const bool of_group = stream.kind == storage::StreamKind::group;
     const std::size_t home = key ? home_of(*key) : of_group ? groups_impl->home_of(stream.id) : kMetadataShard;
     on_shard(home, [this, home, key, stream] {
+      const auto submit = [this, home](std::vector<storage::StateRecord> records) {
+        committer->submit(std::move(records), shards[home]->shard, [](Status recorded) {
+          if (!recorded) log_warn("state log: a snapshot was not taken: " + recorded.error().to_string());
+        });
+      };
       std::vector<storage::StateRecord> records;
       if (key) {
         const auto found = shards[home]->partitions.find(*key);
         if (found != shards[home]->partitions.end()) {
-          records = found->second->snapshot();
+          return found->second->take_snapshot(submit);
         } else if (shards[home]->topics->by_id.find(key->topic) == shards[home]->topics->by_id.end()) {
           records.push_back({stream, storage::StateRecordType::deleted, true, 0, {}});
         }
@@ -209,10 +217,7 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
       } else if (stream.kind == storage::StreamKind::broker) {
         records.push_back(broker_record(storage::StateRecordType::snapshot));
       }
-      if (records.empty()) return;
-      committer->submit(std::move(records), shards[home]->shard, [](Status recorded) {
-        if (!recorded) log_warn("state log: a snapshot was not taken: " + recorded.error().to_string());
-      });
+      if (!records.empty()) submit(std::move(records));
     });
   }
 }
@@ -233,6 +238,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSyst
 std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
 const BrokerOptions& Broker::options() const { return impl_->options; }
 Groups& Broker::groups() { return *impl_->groups; }
+Entries& Broker::entries() { return *impl_->entries; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
 namespace {
@@ -465,6 +471,7 @@ void Broker::stop(Done<void> done) {
   Impl* const impl = impl_.get();
   impl->stopping = true;
   impl->on_shard(kMetadataShard, [impl, done = std::move(done)]() mutable {
+    if (impl->expiry_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->expiry_timer, std::nullopt));
     if (impl->space_timer) impl->shards[kMetadataShard]->shard.cancel(*std::exchange(impl->space_timer, std::nullopt));
     impl->jobs.stop();
     // Changes to topics first: they make and close partitions. And chunks of jobs: they append.

@@ -54,6 +54,9 @@ struct Broker::Impl {
   void alter(std::string name, ConfigChange change, bool dry_run, Done<std::shared_ptr<const Topic>> done);
   void grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done);
   void remove(std::string name, Done<void> done);
+  void rename(const std::string& from, const std::string& to, bool only_if_absent, Done<void> done);
+  void set_expiry(const std::string& name, std::optional<Timestamp> when, Done<void> done);
+  void watch_expiry(bool again);
   void finish_removal(Uuid id, std::int32_t partitions);
   void forget_partitions(Uuid id, std::int32_t partitions);
   Result<std::shared_ptr<const Topic>> recorded_topic(std::string_view name) const;
@@ -110,11 +113,14 @@ struct Broker::Impl {
 
   std::shared_ptr<GroupsImpl> groups_impl;
   std::unique_ptr<Groups> groups;
+  std::shared_ptr<EntriesImpl> entries_impl;
+  std::unique_ptr<Entries> entries;
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;
   Task idle;
   std::optional<TimerId> space_timer;
+  std::optional<TimerId> expiry_timer;
   void begin_work() { ++under_way; }
   void end_work();
   /// `done`, and the end of a piece of work.

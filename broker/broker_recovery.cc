@@ -1,6 +1,8 @@
 #include <algorithm>
 
 #include "broker/broker_impl.h"
+#include "broker/entries/entries_impl.h"
+#include "broker/entries/entry_recovery.h"
 #include "broker/groups/groups_impl.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
@@ -117,6 +119,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
       {.log_start = state.log_start, .checkpoint = state.checkpoint, .clean = clean}, now,
       [&](const BatchHeader& header) {
         if (header.has_producer()) producers.recovered(header, now);
+        recover_entries(header, state);
       },
       report);
   if (!log) {
@@ -134,8 +137,17 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   producers.expire(now);
   if (state.leader_epoch > (*log)->leader_epoch()) (*log)->set_leader_epoch(state.leader_epoch);
 
+  if (topic->effective.entry_id == EntryIdMode::time) {
+    if (Status last = recover_last_id(**log, file_cache, now, state); !last) {
+      Error error = std::move(last).error();
+      error.detail = name + ": " + error.detail;
+      return error;
+    }
+  }
+
   ShardState& home = *shards[home_of(key)];
-  auto opened = std::make_shared<Partition>(services(home), key, topic, *std::move(log), std::move(producers), state.reserved_end);
+  auto opened = std::make_shared<Partition>(services(home), key, topic, *std::move(log), std::move(producers), state.reserved_end,
+                                            std::move(state.entries));
   // Weak durability: offsets up to the reservation may have been shown before the crash. None of them is given out again.
   if (!clean && state.reserved_end.value > 0) {
     if (state.reserved_end > opened->end_offset()) opened->skip_to(state.reserved_end);
@@ -158,14 +170,18 @@ void Broker::Impl::begin_background_work() {
   for (const std::shared_ptr<Partition>& partition : std::exchange(restate, {})) {
     const std::size_t home = home_of(partition->key());
     on_shard(home, [this, home, partition] {
-      committer->submit(partition->snapshot(), shards[home]->shard, [](Status recorded) {
-        if (!recorded) log_warn("state log: a snapshot was not taken: " + recorded.error().to_string());
+      partition->take_snapshot([this, home](std::vector<storage::StateRecord> records) {
+        committer->submit(std::move(records), shards[home]->shard, [](Status recorded) {
+          if (!recorded) log_warn("state log: a snapshot was not taken: " + recorded.error().to_string());
+        });
       });
     });
   }
   on_shard(0, [this] {
     schedule_space_watch();
     jobs.begin();
+    entries_impl->remove_unfinished_copies();
+    watch_expiry(true);
     // The first record after every start: a clean marker that comes back from the dead does not match the log's end any more.
     ++starts;
     std::vector<storage::StateRecord> records;

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "broker/broker_impl.h"
+#include "broker/entries/entries_impl.h"
 #include "broker/groups/groups_impl.h"
 #include "storage/base/log.h"
 
@@ -19,6 +20,7 @@ std::string encode(const Topic& topic) {
   value.set_partitions(topic.partitions);
   value.set_created_ms(topic.created.time_since_epoch().count());
   for (const auto& [key, text] : topic.config) (*value.mutable_config())[key] = text;
+  if (topic.expires) value.set_expires_ms(topic.expires->time_since_epoch().count());
   return value.SerializeAsString();
 }
 
@@ -51,6 +53,7 @@ Result<std::shared_ptr<const Topic>> Broker::Impl::decode_topic(std::string_view
   topic->partitions = in.partitions();
   topic->created = Timestamp(std::chrono::milliseconds(in.created_ms()));
   topic->config = ConfigMap(in.config().begin(), in.config().end());
+  if (in.has_expires_ms()) topic->expires = Timestamp(std::chrono::milliseconds(in.expires_ms()));
   topic->revision = revision;
   Result<ResolvedConfig> resolved = resolve_topic_config(topic->config, options.topic_defaults);
   if (!resolved) return std::move(resolved).error();
@@ -89,6 +92,8 @@ void Broker::Impl::install_table(Task done) {
           if (topic != table->by_id.end()) partition->set_topic(topic->second);
         }
         groups_impl->topics_changed(shard.shard.index());
+        entries_impl->topics_changed(shard.shard.index());
+        if (shard.shard.index() == 0) watch_expiry(false);
       },
       std::move(done));
 }
@@ -228,6 +233,88 @@ void Broker::Impl::alter(std::string name, ConfigChange change, bool dry_run, Do
       write_topic(topic, topic->revision, topic->partitions, std::move(again));
     });
   });
+}
+
+/// The topic keeps its id, and with it everything that is known of it; one that has the new name goes.
+void Broker::Impl::rename(const std::string& from, const std::string& to, bool only_if_absent, Done<void> done) {
+  if (const Status valid = validate_topic_name(to); !valid) return done(valid);
+  const Topic* const source = shards[0]->topics->find(from);
+  if (source == nullptr) return done(unknown_topic(from));
+  if (from == to) return done(only_if_absent ? Status(Error{Errc::conflict, "'" + to + "' exists"}) : Status());
+  const Topic* const target = shards[0]->topics->find(to);
+  if (target != nullptr && target->effective.entry_id != EntryIdMode::time) {
+    return done(Error{Errc::topic_exists, "'" + to + "' is a topic of another kind (entry.id = offset)"});
+  }
+  if (target != nullptr && only_if_absent && !entries_impl->has_expired(*target)) {
+    return done(Error{Errc::conflict, "'" + to + "' exists"});
+  }
+  auto topic = std::make_shared<Topic>(*source);
+  topic->name = to;
+  std::vector<MetadataStore::Change> changes = {{topic_key(from), std::nullopt}, {topic_key(to), encode(*topic)}};
+  const std::optional<Uuid> replaced = target == nullptr ? std::optional<Uuid>() : target->id;
+  const std::int32_t partitions = target == nullptr ? 0 : target->partitions;
+  if (replaced) changes.push_back({removal_key(*replaced), std::to_string(partitions)});
+  auto renamed = [this, topic, from, to, only_if_absent, replaced, partitions,
+                  done = std::move(done)](Result<std::uint64_t> revision) mutable {
+    // A change of either came in between: it is judged anew.
+    if (!revision && revision.error().code == Errc::conflict) return rename(from, to, only_if_absent, std::move(done));
+    if (!revision) return done(std::move(revision).error());
+    begin_work();
+    runtime.disk_pool().post([this, topic] {
+      if (const Status kept = directory->write_topic_file(to_file(*topic)); !kept) {
+        log_warn("topic file of '" + topic->name + "': " + kept.error().to_string());
+      }
+      on_shard(0, [this] { end_work(); });
+    });
+    install_table([this, replaced, partitions, done = std::move(done)]() mutable {
+      done(Status());
+      if (replaced) finish_removal(*replaced, partitions);
+    });
+  };
+  metadata.txn({{topic_key(from), source->revision}, {topic_key(to), target == nullptr ? 0 : target->revision}}, std::move(changes),
+               std::move(renamed));
+}
+
+void Broker::Impl::set_expiry(const std::string& name, std::optional<Timestamp> when, Done<void> done) {
+  const Result<std::shared_ptr<const Topic>> before = recorded_topic(name);
+  if (!before) return done(before.error());
+  auto topic = std::make_shared<Topic>(**before);
+  topic->expires = when;
+  write_topic(topic, topic->revision, topic->partitions,
+              [this, name, when, done = std::move(done)](Result<std::shared_ptr<const Topic>> written) mutable {
+                if (!written && written.error().code == Errc::conflict) return set_expiry(name, when, std::move(done));
+                if (!written) return done(std::move(written).error());
+                done(Status());
+              });
+}
+
+/// Deletes topics whose time has come and waits for the next. `again`: what could not be deleted a moment ago is tried once more.
+void Broker::Impl::watch_expiry(bool again) {
+  constexpr std::chrono::milliseconds kAgain{1000};
+  constexpr std::chrono::milliseconds kLongest{std::chrono::hours(24)};
+  if (expiry_timer) shards[0]->shard.cancel(*std::exchange(expiry_timer, std::nullopt));
+  if (stopping) return;
+  const Timestamp now = runtime.clock().now();
+  std::optional<Timestamp> next;
+  std::vector<std::string> due;
+  for (const auto& [name, topic] : shards[0]->topics->by_name) {
+    if (!topic->expires) continue;
+    if (again && *topic->expires <= now)
+      due.push_back(name);
+    else if (!next || *topic->expires < *next)
+      next = topic->expires;
+  }
+  if (!due.empty()) next = now + kAgain;
+  if (!next) return;
+  expiry_timer = shards[0]->shard.run_after(std::clamp(*next - now, std::chrono::milliseconds{0}, kLongest), [this] {
+    expiry_timer.reset();
+    watch_expiry(true);
+  });
+  for (const std::string& name : due) {
+    remove(name, tracked<void>([name](Status removed) {
+             if (!removed) log_warn("'" + name + "' has expired and is still there: " + removed.error().to_string());
+           }));
+  }
 }
 
 void Broker::Impl::grow(std::string name, std::int32_t total, Done<std::shared_ptr<const Topic>> done) {

@@ -48,13 +48,14 @@ void ColdReads::run_waiting() {
 }
 
 Partition::Partition(PartitionServices services, PartitionKey key, std::shared_ptr<const Topic> topic, std::unique_ptr<storage::Log> log,
-                     ProducerSessions producers, Offset reserved_end)
+                     ProducerSessions producers, Offset reserved_end, EntryValues entries)
     : services_(services),
       key_(key),
       topic_(std::move(topic)),
       log_(std::move(log)),
       producers_(std::move(producers)),
       tail_(services.tails),
+      entries_(*this, std::move(entries)),
       reserved_end_(reserved_end) {}
 
 Partition::~Partition() = default;
@@ -93,11 +94,13 @@ void Partition::append(Slice batch, Done<Appended> done) {
     CHECK(header.has_value());  // Written by us.
     if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
   }
-  if (!services_.staging.try_take(batch.size())) {
-    return done(Error{Errc::overloaded, format_size(services_.staging.used()) + " of records wait for the disk; try again shortly"});
-  }
-  pending_.push_back({std::move(batch), *header, std::move(done)});
+  if (!services_.staging.try_take(batch.size())) return done(staging_full());
+  pending_.push_back({std::move(batch), *header, std::move(done), nullptr});
   advance();
+}
+
+Error Partition::staging_full() const {
+  return {Errc::overloaded, format_size(services_.staging.used()) + " of records wait for the disk; try again shortly"};
 }
 
 /// Stages what can be staged, in arrival order.
@@ -109,57 +112,80 @@ void Partition::advance() {
   pump();
 }
 
-/// False: the append must wait for space or offsets, which are on their way.
-bool Partition::stage(PendingAppend& append) {
-  const std::size_t bytes = append.batch.size();
-  BatchHeader& header = append.header;
-  if (header.has_producer()) {
-    Result<std::optional<ProducedBatch>> repeated = producers_.check(header);
-    if (!repeated || repeated->has_value()) {
-      services_.staging.give_back(bytes);
-      if (!repeated) {
-        Error error = std::move(repeated).error();
-        error.detail = name() + ": " + error.detail;
-        append.done(std::move(error));
-        return true;
-      }
-      const ProducedBatch& first = **repeated;
-      ++duplicates_;
-      const Appended answer{first.base_offset, log_->log_start(), first.append_time, true, config().durability};
-      if (first.end_offset <= high_watermark())
-        append.done(answer);
-      else
-        duplicate_waiters_.push_back({first.end_offset, 0, answer, std::move(append.done)});
-      return true;
-    }
+/// True: the append is a retry, and answered or waiting for the first attempt; or its sequence is wrong.
+bool Partition::answer_repeated(PendingAppend& append, std::size_t bytes) {
+  if (!append.header.has_producer()) return false;
+  Result<std::optional<ProducedBatch>> repeated = producers_.check(append.header);
+  if (repeated && !repeated->has_value()) return false;
+  services_.staging.give_back(bytes);
+  if (!repeated) {
+    Error error = std::move(repeated).error();
+    error.detail = name() + ": " + error.detail;
+    append.done(std::move(error));
+    return true;
   }
-  const Timestamp now = services_.runtime.clock().now();
-  if (!log_->has_space(bytes, now)) {
-    request_space(bytes);
+  const ProducedBatch& first = **repeated;
+  ++duplicates_;
+  const Appended answer{first.base_offset, log_->log_start(), first.append_time, true, config().durability};
+  if (first.end_offset <= high_watermark())
+    append.done(answer);
+  else
+    duplicate_waiters_.push_back({first.end_offset, 0, answer, std::move(append.done)});
+  return true;
+}
+
+/// Space and offsets for a batch to be staged now. False: they are on their way.
+bool Partition::has_room(std::size_t bytes, std::int64_t records, Timestamp now) {
+  const std::size_t needed = skip_to_ ? kBatchHeaderBytes + bytes : bytes;
+  if (!log_->has_space(needed, now)) {
+    request_space(needed);
     return false;
   }
-  if (skip_to_) {
-    if (!log_->has_space(kBatchHeaderBytes + bytes, now)) {
-      request_space(kBatchHeaderBytes + bytes);
-      return false;
-    }
-    stage_filler(now);
-  }
-  const std::int64_t count = header.last_offset_delta + 1;
+  if (skip_to_) stage_filler(now);
   if (weak()) {
-    if (log_->end_offset() + count + kReservedOffsets / 2 > reserved_end_) request_reservation();
-    if (log_->end_offset() + count > reserved_end_) return false;
+    if (log_->end_offset() + records + kReservedOffsets / 2 > reserved_end_) request_reservation();
+    if (log_->end_offset() + records > reserved_end_) return false;
   }
-  if (config().log_append_time) {
+  return true;
+}
+
+/// False: the append must wait for space or offsets, which are on their way.
+bool Partition::stage(PendingAppend& append) {
+  if (entries_.blocks_appends()) return false;
+  if (append.entry) return entries_.stage(*append.entry);
+  entries_.seal();
+  const std::size_t bytes = append.batch.size();
+  if (answer_repeated(append, bytes)) return true;
+  const Timestamp now = services_.runtime.clock().now();
+  std::optional<StampedBatch> stamped;
+  if (entries_.has_ids()) {
+    Result<StampedBatch> made = entries_.stamp(append.batch, now);
+    if (made && made->batch.size() > storage::kGroupBytesMax) made = Error{Errc::batch_too_large, name() + ": no room for its ids"};
+    if (!made) {
+      services_.staging.give_back(bytes);
+      append.done(std::move(made).error());
+      return true;
+    }
+    stamped = *std::move(made);
+  }
+  if (!has_room(stamped ? stamped->batch.size() : bytes, append.header.last_offset_delta + 1, now)) return false;
+  if (stamped) {
+    append.batch = std::move(stamped->batch);
+    append.header = stamped->header;
+  } else if (config().log_append_time) {
     set_log_append_time(append.batch.writable(), now);
-    const Result<BatchHeader> stamped = BatchHeader::parse(append.batch.view());
-    CHECK(stamped.has_value());
-    header = *stamped;
+    const Result<BatchHeader> with_time = BatchHeader::parse(append.batch.view());
+    CHECK(with_time.has_value());
+    append.header = *with_time;
   }
-  const Offset base = log_->stage(append.batch, header, now);
+  BatchHeader& header = append.header;
+  const std::int64_t count = header.last_offset_delta + 1;
+  const EntryId first_id = stamped ? stamped->first : EntryId{};
+  const Offset base = log_->stage(append.batch, header, now, {first_id.ms, first_id.seq});
   header.base_offset = base;
   if (header.has_producer()) producers_.appended(header, base, now);
   tail_.push(base, base + count, std::move(append.batch));
+  if (stamped) entries_.staged(stamped->first, stamped->last, base, base + count);
   records_in_ += static_cast<std::uint64_t>(header.record_count);
   bytes_in_ += bytes;
   waiters_.push_back({base + count, bytes, {base, log_->log_start(), now, false, config().durability}, std::move(append.done)});
@@ -181,14 +207,18 @@ void Partition::stage_filler(Timestamp now) {
   CHECK(header.has_value());
   log_->stage(filler, *header, now);
   tail_.push(from, to, std::move(filler));
+  entries_.never_used(from, to);
 }
 
 void Partition::fail_pending(const Error& error) {
   std::deque<PendingAppend> failed = std::move(pending_);
   pending_.clear();
   for (PendingAppend& append : failed) {
-    services_.staging.give_back(append.batch.size());
-    append.done(error);
+    services_.staging.give_back(append.entry ? append.entry->bytes : append.batch.size());
+    if (append.entry)
+      append.entry->done(error);
+    else
+      append.done(error);
   }
 }
 
@@ -223,8 +253,9 @@ void Partition::request_reservation() {
   change.set_reserved_end(wanted.value);
   submit_change(change, [this, wanted](Status recorded) {
     reservation_under_way_ = false;
+    if (recorded) reserved_end_ = wanted;
+    state_settled();
     if (recorded) {
-      reserved_end_ = wanted;
       advance();
     } else {
       fail_pending(recorded.error());
@@ -234,7 +265,9 @@ void Partition::request_reservation() {
 
 /// Hands the next group to the committer when none is in flight.
 void Partition::pump() {
-  if (log_->group_in_flight() || !log_->has_staged()) return;
+  if (log_->group_in_flight()) return;
+  entries_.seal();
+  if (!log_->has_staged()) return;
   started();
   storage::WriteGroup group = log_->take_group();
   auto done = [self = shared_from_this()](storage::WriteGroup&& written) {
@@ -251,6 +284,7 @@ void Partition::group_done(storage::WriteGroup&& group) {
   if (weak() && (unflushed_files_.empty() || unflushed_files_.back() != group.file)) unflushed_files_.push_back(group.file);
   if (unflushed_files_.size() > 1 || (closed_ && !unflushed_files_.empty())) flush_written();
   log_->flushed(std::move(group), !weak());
+  entries_.flushed();
   complete_waiters();
   wake_readers();
   pump();
@@ -332,7 +366,12 @@ void Partition::read(ReadRequest request, Done<ReadReply> done) {
   serve(request, std::move(done), request.wait_max.count() > 0);
 }
 
-void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait) {
+void Partition::read_raw(ReadRequest request, Done<ReadReply> done) {
+  request.bytes_max = std::clamp<std::size_t>(request.bytes_max, 1, kReadBytesMax);
+  serve(request, std::move(done), false, Show::all);
+}
+
+void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait, Show show) {
   if (closed_) return done(*closed_);
   if (Status in_range = check_range(request.from); !in_range) return done(std::move(in_range).error());
   const Offset limit = high_watermark();
@@ -345,11 +384,39 @@ void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait) 
     if (available && *available < request.bytes_min) return park(request, std::move(done));
   }
   auto cached = tail_.read(request.from, limit, request.bytes_max);
-  if (!cached || cached->batches.empty()) return read_cold(request, std::move(done));
+  if (!cached || cached->batches.empty()) return read_cold(request, std::move(done), show);
   ReadReply reply = reply_at(cached->next);
   reply.batches = std::move(cached->batches);
-  count_out(reply);
-  done(std::move(reply));
+  if (show == Show::all) return done(std::move(reply));
+  deliver(std::move(reply), std::move(done));
+}
+
+/// Leaves out what was deleted, off the shard: batches have to be taken apart for it.
+void Partition::deliver(ReadReply reply, Done<ReadReply> done) {
+  const DeletedOffsets& deleted = entries_.deleted();
+  if (deleted.empty() || reply.batches.empty()) {
+    count_out(reply);
+    return done(std::move(reply));
+  }
+  const Result<BatchHeader> first = BatchHeader::parse(reply.batches.front().view());
+  std::vector<OffsetRange> gone;
+  if (first) gone = deleted.ranges(first->base_offset, reply.next);
+  if (gone.empty()) {
+    count_out(reply);
+    return done(std::move(reply));
+  }
+  auto counted = [this, self = shared_from_this(), done = std::move(done)](Result<ReadReply> kept) mutable {
+    if (kept) count_out(*kept);
+    done(std::move(kept));
+  };
+  on_disk<ReadReply>(
+      [reply = std::move(reply), gone = std::move(gone)](storage::FileCache&) mutable -> Result<ReadReply> {
+        Result<std::vector<Slice>> kept = without_records(reply.batches, gone);
+        if (!kept) return std::move(kept).error();
+        reply.batches = *std::move(kept);
+        return std::move(reply);
+      },
+      std::move(counted));
 }
 
 void Partition::park(ReadRequest request, Done<ReadReply> done) {
@@ -385,9 +452,9 @@ void Partition::wake_readers() {
   }
 }
 
-void Partition::read_cold(ReadRequest request, Done<ReadReply> done) {
+void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) {
   started();
-  services_.cold_reads.start(request.bytes_max, [self = shared_from_this(), request, done = std::move(done)]() mutable {
+  services_.cold_reads.start(request.bytes_max, [self = shared_from_this(), request, show, done = std::move(done)]() mutable {
     // It may have waited its turn: the range is judged again.
     if (Status in_range = self->check_range(request.from); !in_range || request.from == self->high_watermark()) {
       self->services_.cold_reads.finished(request.bytes_max);
@@ -398,10 +465,10 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done) {
       return self->finished();
     }
     storage::ReadPlan plan = self->log_->plan_read(request.from, self->high_watermark(), request.bytes_max);
-    self->services_.runtime.disk_pool().post([self, request, plan = std::move(plan), done = std::move(done)]() mutable {
+    self->services_.runtime.disk_pool().post([self, request, show, plan = std::move(plan), done = std::move(done)]() mutable {
       std::vector<storage::Damage> found;
       Result<storage::ReadResult> read = plan.execute(self->services_.files, found);
-      self->services_.shard.post([self, request, read = std::move(read), found = std::move(found), done = std::move(done)]() mutable {
+      self->services_.shard.post([self, request, show, read = std::move(read), found = std::move(found), done = std::move(done)]() mutable {
         self->services_.cold_reads.finished(request.bytes_max);
         if (!found.empty()) {
           for (const storage::Damage& damage : found) log_error(self->name() + ": damaged, quarantined: " + damage.to_string());
@@ -414,8 +481,10 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done) {
         } else {
           ReadReply reply = self->reply_at(read->next);
           if (!read->batches.empty()) reply.batches.push_back(std::move(read->batches));
-          self->count_out(reply);
-          done(std::move(reply));
+          if (show == Show::all)
+            done(std::move(reply));
+          else
+            self->deliver(std::move(reply), std::move(done));
         }
         self->finished();
       });
@@ -475,18 +544,21 @@ void Partition::submit_change(const state::PartitionChange& change, Committer::S
 
 void Partition::trim(Offset before, Done<Offset> done) {
   if (closed_) return done(*closed_);
-  before = std::min(before, high_watermark());
-  if (before <= log_->log_start()) return done(log_->log_start());
-  state::PartitionChange change;
-  change.set_log_start(before.value);
-  submit_change(change, [this, before, done = std::move(done)](Status recorded) mutable {
-    if (!recorded) return done(std::move(recorded).error());
-    // Another trim may have gone further meanwhile; the log start never moves back.
-    if (before > log_->log_start()) log_->set_log_start(before);
-    remove_files();
-    wake_readers();
-    done(log_->log_start());
-  });
+  if (std::min(before, high_watermark()) <= log_->log_start()) return done(log_->log_start());
+  entries_.move_start(before, std::move(done));
+}
+
+/// The log start has been recorded.
+void Partition::start_moved(Offset start) {
+  log_->set_log_start(start);
+  remove_files();
+  wake_readers();
+}
+
+std::int64_t Partition::stretch_of(std::size_t bytes) const {
+  const auto records = static_cast<double>(high_watermark() - log_->log_start());
+  const double per_record = static_cast<double>(log_->size_bytes()) / std::max(records, 1.0);
+  return std::max<std::int64_t>(static_cast<std::int64_t>(static_cast<double>(bytes) / std::max(per_record, 1.0)), 1);
 }
 
 void Partition::remove_files() {
@@ -552,6 +624,7 @@ void Partition::checkpoint(Task done) {
         for (const ProducerSession& session : self->producers_.take_changed(self->log_->flushed_offset())) {
           to_proto(session, *change.add_producers());
         }
+        if (self->entries_.settled()) self->entries_.describe_state(change);
         self->submit_change(change, [done = std::move(done)](Status) mutable {
           // A checkpoint that was not recorded only makes the next recovery longer.
           if (done) done();
@@ -566,14 +639,27 @@ void Partition::checkpoint(Task done) {
   });
 }
 
+void Partition::take_snapshot(UniqueFunction<void(std::vector<storage::StateRecord>)> done) {
+  // A snapshot takes the place of all records before it, so it must not miss what one says that is not flushed yet.
+  if (entries_.settled() && !reservation_under_way_) return done(snapshot());
+  snapshots_wanted_.push_back(std::move(done));
+}
+
+void Partition::state_settled() {
+  if (!entries_.settled() || reservation_under_way_) return;
+  for (auto& wanted : std::exchange(snapshots_wanted_, {})) wanted(snapshot());
+}
+
 std::vector<storage::StateRecord> Partition::snapshot() const {
   constexpr int kProducersPerPart = 5000;
+  constexpr std::size_t kRangesPerPart = 100'000;
   std::vector<storage::StateRecord> parts;
   state::PartitionChange change;
   change.set_log_start(log_->log_start().value);
   change.set_leader_epoch(log_->leader_epoch());
   if (reserved_end_.value > 0) change.set_reserved_end(reserved_end_.value);
   if (recorded_checkpoint_) to_proto(*recorded_checkpoint_, *change.mutable_checkpoint());
+  entries_.describe_state(change);
   const auto finish_part = [&] {
     parts.push_back(to_record(key_, change, parts.empty() ? storage::StateRecordType::snapshot : storage::StateRecordType::snapshot_more));
     parts.back().last_part = false;
@@ -583,7 +669,12 @@ std::vector<storage::StateRecord> Partition::snapshot() const {
     to_proto(session, *change.add_producers());
     if (change.producers_size() == kProducersPerPart) finish_part();
   }
-  if (parts.empty() || change.producers_size() > 0) finish_part();
+  std::vector<OffsetRange> deleted = entries_.deleted().ranges();
+  for (std::size_t done = 0; done < deleted.size(); done += kRangesPerPart) {
+    if (done > 0) finish_part();
+    to_proto(std::span(deleted).subspan(done, std::min(kRangesPerPart, deleted.size() - done)), change);
+  }
+  if (parts.empty() || change.producers_size() > 0 || change.deleted_size() > 0) finish_part();
   parts.back().last_part = true;
   return parts;
 }
@@ -634,6 +725,7 @@ void Partition::finished() {
 void Partition::close(Error reason, Task drained) {
   closed_ = std::move(reason);
   fail_pending(*closed_);
+  entries_.closed();
   // What is staged is still written and answered; only new work is refused.
   wake_readers();
   if (interval_timer_) services_.shard.cancel(*std::exchange(interval_timer_, std::nullopt));

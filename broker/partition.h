@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "broker/committer.h"
+#include "broker/entries/partition_entries.h"
 #include "broker/memory_budget.h"
 #include "broker/partition_state.h"
 #include "broker/producer_sessions.h"
@@ -80,7 +81,7 @@ struct PartitionServices {
 class Partition : public std::enable_shared_from_this<Partition> {
  public:
   Partition(PartitionServices services, PartitionKey key, std::shared_ptr<const Topic> topic, std::unique_ptr<storage::Log> log,
-            ProducerSessions producers, Offset reserved_end);
+            ProducerSessions producers, Offset reserved_end, EntryValues entries = {});
   ~Partition();
 
   const PartitionKey& key() const { return key_; }
@@ -91,6 +92,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
   void append(Slice batch, Done<Appended> done);
+  /// The same records as entries with ids; what was deleted is known there.
+  PartitionEntries& entries() { return entries_; }
+  /// Without deleted records: a batch that has any comes packed anew, one that has nothing left as its header.
   void read(ReadRequest request, Done<ReadReply> done);
   /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
   Result<std::size_t> available(Offset from, std::size_t enough) const;
@@ -111,8 +115,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void checkpoint(Task done);
   bool wants_checkpoint() const { return log_->bytes_since_checkpoint() > 0; }
   void enforce_retention();
-  /// The whole state for the state log.
-  std::vector<storage::StateRecord> snapshot() const;
+  /// The whole state for the state log, at once or when what is being recorded is known to be.
+  void take_snapshot(UniqueFunction<void(std::vector<storage::StateRecord>)> done);
 
   /// Answers everybody who waits with `reason` and refuses what comes. `drained` runs when no work is under way any more.
   void close(Error reason, Task drained);
@@ -120,10 +124,12 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void drain(Task drained);
 
  private:
+  friend class PartitionEntries;
   struct PendingAppend {
     Slice batch;
     BatchHeader header;
     Done<Appended> done;
+    std::unique_ptr<PartitionEntries::PendingEntry> entry;  ///< In place of the others.
   };
   struct FlushWaiter {
     Offset end;
@@ -144,6 +150,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::optional<Error> append_refusal(std::size_t bytes) const;
   void advance();
   bool stage(PendingAppend& append);
+  bool has_room(std::size_t bytes, std::int64_t records, Timestamp now);
+  bool answer_repeated(PendingAppend& append, std::size_t bytes);
+  Error staging_full() const;
   void stage_filler(Timestamp now);
   void fail_pending(const Error& error);
   void request_space(std::size_t bytes);
@@ -154,12 +163,24 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void schedule_interval_flush();
   void flush_written();
   Status check_range(Offset from) const;
-  void serve(ReadRequest request, Done<ReadReply> done, bool may_wait);
+  enum class Show { kept, all };
+  /// Deleted records included.
+  void read_raw(ReadRequest request, Done<ReadReply> done);
+  void serve(ReadRequest request, Done<ReadReply> done, bool may_wait, Show show = Show::kept);
+  void deliver(ReadReply reply, Done<ReadReply> done);
   void park(ReadRequest request, Done<ReadReply> done);
   void wake_readers();
-  void read_cold(ReadRequest request, Done<ReadReply> done);
+  void read_cold(ReadRequest request, Done<ReadReply> done, Show show);
   ReadReply reply_at(Offset next) const;
   void count_out(const ReadReply& reply);
+  /// About how many offsets `bytes` of the log hold.
+  std::int64_t stretch_of(std::size_t bytes) const;
+  /// Runs `work` on the disk pool and answers here.
+  template <class T>
+  void on_disk(UniqueFunction<Result<T>(storage::FileCache&)> work, Done<T> done);
+  void start_moved(Offset start);
+  void state_settled();
+  std::vector<storage::StateRecord> snapshot() const;
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
   void remove_files();
   void look_up_times(UniqueFunction<void(Status)> done);
@@ -180,9 +201,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::list<ParkedReader> parked_;
   std::uint64_t next_reader_id_ = 0;
   std::unordered_set<std::shared_ptr<ReadWatcher>> watchers_;
+  PartitionEntries entries_;
 
   bool space_under_way_ = false;
   bool reservation_under_way_ = false;
+  std::vector<UniqueFunction<void(std::vector<storage::StateRecord>)>> snapshots_wanted_;
   bool checkpoint_under_way_ = false;
   std::optional<TimerId> interval_timer_;
   std::vector<std::shared_ptr<storage::File>> unflushed_files_;  ///< Weak durability: written, not flushed.
@@ -195,5 +218,17 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   std::uint64_t records_in_ = 0, bytes_in_ = 0, records_out_ = 0, bytes_out_ = 0, duplicates_ = 0;
 };
+
+template <class T>
+void Partition::on_disk(UniqueFunction<Result<T>(storage::FileCache&)> work, Done<T> done) {
+  started();
+  services_.runtime.disk_pool().post([self = shared_from_this(), work = std::move(work), done = std::move(done)]() mutable {
+    Result<T> result = work(self->services_.files);
+    self->services_.shard.post([self, result = std::move(result), done = std::move(done)]() mutable {
+      done(std::move(result));
+      self->finished();
+    });
+  });
+}
 
 }  // namespace tidemark::broker

@@ -23,6 +23,23 @@ ProducerSession from_proto(const state::PartitionChange::Producer& in) {
   return session;
 }
 
+/// Offsets of one record: the bound keeps a damaged one from filling the memory.
+Status add_deleted(const state::PartitionChange& change, DeletedOffsets& deleted) {
+  constexpr auto kOffsetsMax = std::uint64_t{1} << 62;
+  constexpr std::uint64_t kLengthMax = std::uint64_t{1} << 40;
+  std::uint64_t behind = 0;
+  for (int i = 0; i + 1 < change.deleted_size(); i += 2) {
+    const std::uint64_t length = change.deleted(i + 1);
+    if (change.deleted(i) > kOffsetsMax - behind || length > kLengthMax || length > kOffsetsMax - behind - change.deleted(i)) {
+      return Error{Errc::corrupt_batch, "a range of deleted records is none"};
+    }
+    const std::uint64_t from = behind + change.deleted(i);
+    deleted.add(Offset{static_cast<std::int64_t>(from)}, Offset{static_cast<std::int64_t>(from + length)});
+    behind = from + length;
+  }
+  return {};
+}
+
 }  // namespace
 
 void to_proto(const ProducerSession& session, state::PartitionChange::Producer& out) {
@@ -44,6 +61,15 @@ void to_proto(const storage::LogCheckpoint& checkpoint, state::PartitionChange::
   out.set_position(checkpoint.position.value);
   out.set_offset(checkpoint.offset.value);
   out.set_leader_epoch(checkpoint.leader_epoch);
+}
+
+void to_proto(std::span<const OffsetRange> deleted, state::PartitionChange& out) {
+  Offset behind;
+  for (const OffsetRange& range : deleted) {
+    out.add_deleted(static_cast<std::uint64_t>(range.from - behind));
+    out.add_deleted(static_cast<std::uint64_t>(range.to - range.from));
+    behind = range.to;
+  }
 }
 
 storage::StateRecord to_record(const PartitionKey& key, const state::PartitionChange& change, storage::StateRecordType type) {
@@ -69,7 +95,7 @@ std::optional<PartitionKey> PartitionKey::from_stream(const storage::StreamKey& 
   return key;
 }
 
-void PartitionState::apply(const state::PartitionChange& change) {
+Status PartitionState::apply(const state::PartitionChange& change) {
   if (change.has_log_start()) log_start = Offset{change.log_start()};
   if (change.has_checkpoint()) {
     const auto& in = change.checkpoint();
@@ -85,6 +111,16 @@ void PartitionState::apply(const state::PartitionChange& change) {
     else
       *known = std::move(session);
   }
+  if (change.has_entries()) {
+    const auto& in = change.entries();
+    if (in.has_last_ms()) entries.last_id = {in.last_ms(), in.last_seq()};
+    if (in.has_as_of()) last_id_as_of = Offset{in.as_of()};
+    if (in.has_max_deleted_ms()) entries.max_deleted = {in.max_deleted_ms(), in.max_deleted_seq()};
+    if (in.has_added_minus_end()) entries.added_minus_end = in.added_minus_end();
+  }
+  if (Status added = add_deleted(change, entries.deleted); !added) return added;
+  entries.deleted.forget_below(log_start);
+  return {};
 }
 
 Status PartitionStates::apply(const storage::StateRecord& record) {
@@ -101,13 +137,7 @@ Status PartitionStates::apply(const storage::StateRecord& record) {
   }
   PartitionState& state = states_[*key];
   if (record.type == storage::StateRecordType::snapshot) state = {};
-  state.apply(change);
-  return {};
-}
-
-PartitionState PartitionStates::find(Uuid topic, std::int32_t partition) const {
-  const auto known = states_.find({topic, partition});
-  return known == states_.end() ? PartitionState() : known->second;
+  return state.apply(change);
 }
 
 PartitionState PartitionStates::take(const PartitionKey& key) {

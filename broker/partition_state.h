@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "broker/entries/entry_changes.h"
 #include "broker/producer_sessions.h"
 #include "broker/state.pb.h"
 #include "storage/base/offset.h"
@@ -42,12 +44,17 @@ struct PartitionState {
   std::int32_t leader_epoch = 0;
   Offset reserved_end;  ///< Weak durability: offsets below may have been given out.
   std::vector<ProducerSession> producers;
+  EntryValues entries;
+  std::optional<Offset> last_id_as_of;  ///< The end offset when entries.last_id was recorded.
 
-  void apply(const state::PartitionChange& change);
+  /// Error corrupt_batch; then part of it may have been applied.
+  Status apply(const state::PartitionChange& change);
 };
 
 void to_proto(const ProducerSession& session, state::PartitionChange::Producer& out);
 void to_proto(const storage::LogCheckpoint& checkpoint, state::PartitionChange::Checkpoint& out);
+/// Adds ranges, which ascend and do not touch.
+void to_proto(std::span<const OffsetRange> deleted, state::PartitionChange& out);
 storage::StateRecord to_record(const PartitionKey& key, const state::PartitionChange& change, storage::StateRecordType type);
 
 /// The states of all partitions, put together from the records of the state log in their order.
@@ -55,9 +62,7 @@ class PartitionStates {
  public:
   /// Records of other streams are passed over. Error corrupt_batch when a record does not decode.
   Status apply(const storage::StateRecord& record);
-  /// The initial state if there is none.
-  PartitionState find(Uuid topic, std::int32_t partition) const;
-  /// Hands the state over and forgets it.
+  /// Hands the state over and forgets it; the initial one if there is none.
   PartitionState take(const PartitionKey& key);
   /// One more than the highest partition known of the topic.
   std::int32_t partitions_of(Uuid topic) const;

@@ -77,8 +77,9 @@ struct Topic {
   Uuid id;
   std::int32_t partitions = 1;
   Timestamp created{};
-  ConfigMap config;       ///< What was set.
-  TopicConfig effective;  ///< config over the broker's defaults.
+  ConfigMap config;                  ///< What was set.
+  TopicConfig effective;             ///< config over the broker's defaults.
+  std::optional<Timestamp> expires;  ///< When it goes by itself.
   std::uint64_t revision = 0;
 };
 

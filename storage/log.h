@@ -205,6 +205,21 @@ struct PlacePlan {
   Place in(const LoadedIndex& index) const;
 };
 
+/// Finds an entry by its id, in a log whose ids ascend.
+struct IdPlan {
+  /// The id of the first record of a whole batch; nullopt for one without records.
+  using FirstId = std::optional<EntryId> (*)(ByteView batch);
+
+  std::vector<SegmentView> segments;
+  EntryId id;
+  FirstId first_id = nullptr;  ///< Asked where the index does not know it: indexes that were rebuilt have no ids.
+  Offset log_start;
+  Offset limit;
+  /// Blocking: an offset at or before the first entry whose id is not below `id`, with little in between: the base of the batch before or
+  /// around it, or further back where damage hides ids. Errors: io_error; offset_out_of_range when the segment was removed meanwhile.
+  Result<Offset> execute(FileCache& files);
+};
+
 /// Append times of sealed segments that nobody has looked at since open(): retention and lag time ask for them.
 struct TimesPlan {
   std::vector<std::shared_ptr<Segment>> segments;
@@ -286,6 +301,9 @@ class Log {
   /// Pre: log_start <= offset < flushed_offset.
   std::optional<Place> place_of(Offset offset) const;
   PlacePlan plan_place(Offset offset) const;
+
+  /// Looks among [log_start, limit). Pre: log_start < limit <= flushed_offset.
+  IdPlan plan_id(EntryId id, Offset limit, IdPlan::FirstId first_id) const;
 
   /// True if every segment's append times are known, as retention_start() needs them.
   bool times_known() const;

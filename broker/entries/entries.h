@@ -56,7 +56,7 @@ class Entries {
   void stats(const RequestContext& context, TopicPartition where, Done<EntryStats> done);
   void info(const RequestContext& context, TopicPartition where, std::uint32_t node_entries, Done<EntryInfo> done);
 
-  /// Calls `news` once, on the calling shard: when there is an entry with an id above `after` (possibly before this returns), or, with
+  /// Calls `news` once, on the calling shard and never before this returns: when there is an entry with an id above `after`, or, with
   /// `or_gone`, when the topic has gone or does not exist. Otherwise a watch lasts over deletion and creation of the topic: it waits for
   /// an entry in whatever topic has the name. The watches of a partition are told in the order in which they began.
   std::unique_ptr<EntryWatch> watch(const RequestContext& context, TopicPartition where, EntryId after, bool or_gone,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -58,13 +59,16 @@ class EntryRecord {
   const RecordInput& input() const { return input_; }
 
  private:
-  std::byte id_bytes_[16];
+  std::array<std::byte, 16> id_bytes_;
   std::vector<HeaderView> headers_;
   RecordInput input_;
 };
 
 /// True if these fields need the id to be said, because their first header could be taken for it.
 bool fields_need_id(std::span<const EntryField> fields);
+
+/// At least the size of a batch with that entry alone, its id said.
+std::size_t entry_bytes_bound(std::span<const EntryField> fields);
 
 /// The id that the record's hidden header says.
 std::optional<EntryId> said_id(const RecordView& record);

@@ -109,13 +109,13 @@ struct EntryStats {
   EntryId max_deleted;       ///< 0-0 if none. Trimming does not count.
   std::uint64_t entries_added = 0;
   Offset log_start;
-  Offset end;               ///< Of what is readable.
-  std::uint64_t nodes = 0;  ///< Virtual nodes (EntryTrim::approximate) that hold an offset.
+  Offset end;  ///< Of what is readable.
 };
 
 /// What XINFO STREAM shows.
 struct EntryInfo {
   EntryStats stats;
+  std::uint64_t nodes = 0;  ///< Virtual nodes (EntryTrim::approximate) between the log start and the end.
   std::optional<EntryId> first_id;
   EntryBatch first;  ///< One entry, or none.
   EntryBatch last;

@@ -14,6 +14,12 @@ constexpr Offset operator+(Offset base, std::int64_t count) { return {base.value
 constexpr Offset operator-(Offset base, std::int64_t count) { return {base.value - count}; }
 constexpr std::int64_t operator-(Offset a, Offset b) { return a.value - b.value; }
 
+struct OffsetRange {
+  Offset from;
+  Offset to;
+  bool operator==(const OffsetRange&) const = default;
+};
+
 /// Byte place in one file. Never mixed with an Offset.
 struct FilePosition {
   std::uint64_t value = 0;

@@ -152,6 +152,14 @@ std::vector<HeaderView> RecordView::headers() const {
   return decoded;
 }
 
+std::optional<HeaderView> RecordView::first_header() const {
+  if (header_count == 0) return std::nullopt;
+  ByteView rest = header_bytes;
+  HeaderView header;
+  CHECK(take_header(rest, header));  // The reader has walked these bytes before.
+  return header;
+}
+
 Result<BatchReader> BatchReader::open(ByteView batch, DecompressionLimits limits) {
   const Result<BatchHeader> header = BatchHeader::parse(batch);
   if (!header) return header.error();

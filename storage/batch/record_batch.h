@@ -83,6 +83,7 @@ struct RecordView {
   ByteView header_bytes;  ///< Encoded headers, already checked; headers() decodes them.
 
   std::vector<HeaderView> headers() const;
+  std::optional<HeaderView> first_header() const;  ///< nullopt without headers.
 };
 
 /// Walks the records of one whole batch, unpacking it first when it is compressed. Move-only: views point into its unpacked copy.
