@@ -25,8 +25,8 @@ void write_info(RespWriter& reply, const broker::EntryInfo& info) {
   };
   reply.map(10);
   number("length", info.stats.length);
-  number("radix-tree-keys", info.stats.nodes);
-  number("radix-tree-nodes", info.stats.nodes + 1);  // The tree has its root besides.
+  number("radix-tree-keys", info.nodes);
+  number("radix-tree-nodes", info.nodes + 1);  // The tree has its root besides.
   id("last-generated-id", info.stats.last_id);
   id("max-deleted-entry-id", info.stats.max_deleted);
   number("entries-added", info.stats.entries_added);
