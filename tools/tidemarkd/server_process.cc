@@ -144,6 +144,7 @@ Status ServerProcess::start_redis() {
   options.endpoints = endpoints(config_.redis);
   options.facts.version = TIDEMARK_VERSION;
   options.facts.compat = config_.redis_compat_7_0 ? redis::ServerFacts::Compat::v7_0 : redis::ServerFacts::Compat::v7_2;
+  options.facts.auto_create_topics = config_.auto_create_topics;
   options.facts.lag_as_redis = config_.redis_lag_as_redis;
   redis_ = std::make_unique<redis::Server>(*broker_, *runtime_, std::move(options));
   if (const Status started = redis_->start(); !started) return with_advice(started.error(), "--redis");

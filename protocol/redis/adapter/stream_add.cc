@@ -76,6 +76,7 @@ void handle_xadd(const Call& call, const Request& request) {
   if (key.state == StreamKey::State::several || key.state == StreamKey::State::illegal) return call.error(key.problem);
   if (key.state == StreamKey::State::missing) {
     if (options.no_mkstream) return call.null();
+    if (!call.server().facts.auto_create_topics) return call.error("ERR no topic '" + key.where.topic + "', and auto.create.topics is off");
     if (!key.bare) return call.error("ERR there is no partition '" + std::string(request[1]) + "': only a bare name makes a stream");
   }
   if (broker::is_internal_topic(key.where.topic)) return call.error("ERR the broker keeps topic '" + key.where.topic + "' for itself");
