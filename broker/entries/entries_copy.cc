@@ -121,9 +121,10 @@ void EntriesImpl::finish_copy(std::shared_ptr<CopyJob> job, Status status) {
 }
 
 void EntriesImpl::remove_unfinished_copies() {
-  for (const auto& [name, topic] : broker.shards[0]->topics->by_name) {
+  for (const auto& entry : broker.shards[0]->topics->by_name) {
+    const std::string& name = entry.first;
     if (!name.starts_with(kUnfinished)) continue;
-    broker.remove(name, broker.tracked<void>([name = name](Status removed) {
+    broker.remove(name, broker.tracked<void>([name](Status removed) {
       if (!removed) log_warn("'" + name + "', left of a copy, stays until the next start: " + removed.error().to_string());
     }));
   }

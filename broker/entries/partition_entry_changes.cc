@@ -19,7 +19,7 @@ struct PartitionEntries::TrimChange {
   Offset end;  ///< Of what it counts.
   Offset min_id_at;
   std::uint64_t removed = 0;
-  std::shared_ptr<EntryChanges::Change> change;
+  std::weak_ptr<EntryChanges::Change> change;  ///< Held by the line it stands in.
 };
 
 struct PartitionEntries::SetIdChange {
@@ -28,7 +28,7 @@ struct PartitionEntries::SetIdChange {
   std::optional<EntryId> top;  ///< The last entry.
   EntryId log_top;             ///< The last record, deleted or not.
   EntryRefusal refused = EntryRefusal::none;
-  std::shared_ptr<EntryChanges::Change> change;
+  std::weak_ptr<EntryChanges::Change> change;  ///< Held by the line it stands in.
 };
 
 Status PartitionEntries::refuse_change() const {
@@ -42,9 +42,9 @@ std::shared_ptr<EntryChanges::Change> PartitionEntries::make_change(UniqueFuncti
   partition_.started();
   auto change = std::make_shared<EntryChanges::Change>();
   change->decide = std::move(decide);
-  change->answer = [self = partition_.shared_from_this(), answer = std::move(answer)](Status status) mutable {
+  change->answer = [this, answer = std::move(answer)](Status status) mutable {
     answer(std::move(status));
-    self->finished();
+    partition_.finished();
   };
   return change;
 }
@@ -63,22 +63,21 @@ void PartitionEntries::remove(std::vector<EntryId> ids, Done<std::vector<bool>> 
   struct Removal {
     std::vector<std::optional<EntryPlace>> places;
     std::vector<bool> removed;
-    std::shared_ptr<EntryChanges::Change> change;
+    std::weak_ptr<EntryChanges::Change> change;
   };
   auto removal = std::make_shared<Removal>();
   auto change = make_change([this, removal](EntryDraft& draft) { decide_removal(draft, removal->places, removal->removed); },
                             [removal, done = std::move(done)](Status recorded) mutable {
-                              removal->change.reset();
                               if (recorded) return done(std::move(removal->removed));
                               done(std::move(recorded).error());
                             });
   removal->change = change;
-  changes_.push(change);
+  changes_.push(std::move(change));
   // Only what was appended before this can be meant.
   const bool may_be_staged = std::ranges::any_of(ids, [this](EntryId id) { return id > readable_last(); });
   const Offset end = may_be_staged ? staged_end() : partition_.high_watermark();
-  when_flushed(end, [this, self = partition_.shared_from_this(), removal, ids = std::move(ids)]() mutable {
-    find(std::move(ids), [this, self, removal](Result<std::vector<std::optional<EntryPlace>>> places) {
+  when_flushed(end, [this, removal, ids = std::move(ids)]() mutable {
+    find(std::move(ids), [this, self = partition_.shared_from_this(), removal](Result<std::vector<std::optional<EntryPlace>>> places) {
       Status found;
       if (places)
         removal->places = *std::move(places);
@@ -87,7 +86,7 @@ void PartitionEntries::remove(std::vector<EntryId> ids, Done<std::vector<bool>> 
       if (values_.deleted.pages() + removal->places.size() > kDeletedPagesMax) {
         found = Error{Errc::overloaded, "too many scattered deletes in " + partition_.name() + ": trim it"};
       }
-      ready(removal->change, std::move(found));
+      ready(removal->change.lock(), std::move(found));
     });
   });
 }
@@ -115,7 +114,7 @@ std::shared_ptr<PartitionEntries::TrimChange> PartitionEntries::begin_trim(Entry
   auto state = std::make_shared<TrimChange>();
   state->trim = trim;
   state->end = end;
-  state->change = make_change(
+  auto change = make_change(
       [state](EntryDraft& draft) {
         if (state->end <= draft.log_start) return;
         const Offset start = trimmed_start(draft, state->trim, state->end, state->min_id_at);
@@ -123,21 +122,21 @@ std::shared_ptr<PartitionEntries::TrimChange> PartitionEntries::begin_trim(Entry
         draft.log_start = start;
       },
       [state, done = std::move(done)](Status recorded) mutable {
-        state->change.reset();
         if (recorded) return done(state->removed);
         done(std::move(recorded).error());
       });
-  state->change->counts = true;
-  changes_.push(state->change);
+  change->counts = true;
+  state->change = change;
+  changes_.push(std::move(change));
   return state;
 }
 
 void PartitionEntries::ready(const std::shared_ptr<TrimChange>& trim) {
-  if (trim->trim.kind == EntryTrim::Kind::max_length) return ready(trim->change);
+  if (trim->trim.kind == EntryTrim::Kind::max_length) return ready(trim->change.lock());
   offset_of(trim->trim.min_id, [this, self = partition_.shared_from_this(), trim](Result<Offset> at) {
-    if (!at) return ready(trim->change, std::move(at).error());
+    if (!at) return ready(trim->change.lock(), std::move(at).error());
     trim->min_id_at = *at;
-    ready(trim->change);
+    ready(trim->change.lock());
   });
 }
 
@@ -172,35 +171,35 @@ void PartitionEntries::set_id(EntrySetId values, Done<EntryRefusal> done) {
   // First all changes before it, so that the last entry is the one it is judged by.
   auto before = make_change([](EntryDraft&) {}, [this, state](Status) { look_up_top(state); });
   before->counts = true;
-  state->change = make_change([this, state](EntryDraft& draft) { decide_set_id(draft, *state); },
-                              [this, state, done = std::move(done)](Status recorded) mutable {
-                                state->change.reset();
-                                --set_ids_;
-                                if (recorded)
-                                  done(state->refused);
-                                else
-                                  done(std::move(recorded).error());
-                                partition_.advance();
-                              });
-  state->change->counts = true;
+  auto change = make_change([this, state](EntryDraft& draft) { decide_set_id(draft, *state); },
+                            [this, state, done = std::move(done)](Status recorded) mutable {
+                              --set_ids_;
+                              if (recorded)
+                                done(state->refused);
+                              else
+                                done(std::move(recorded).error());
+                              partition_.advance();
+                            });
+  change->counts = true;
+  state->change = change;
   changes_.push(before);
-  changes_.push(state->change);
+  changes_.push(std::move(change));
   when_flushed(state->end, [this, before = std::move(before)] { ready(before); });
 }
 
 void PartitionEntries::look_up_top(std::shared_ptr<SetIdChange> change) {
   EntryRange last{.backwards = true, .count_max = 1};
   read(last, [this, self = partition_.shared_from_this(), change](Result<EntryBatch> found) {
-    if (!found) return ready(change->change, std::move(found).error());
+    if (!found) return ready(change->change.lock(), std::move(found).error());
     if (!found->entries.empty()) change->top = found->entries.front().id;
     const Offset end = partition_.high_watermark();
-    if (end == partition_.log_start()) return ready(change->change);
+    if (end == partition_.log_start()) return ready(change->change.lock());
     auto walk = std::make_shared<Scan>(Scan{.at = end - 1, .limit = end, .with_deleted = true, .visit = {}, .keep = {}, .done = {}});
     walk->visit = [change](const EntryWalk::Step& step) {
       change->log_top = step.id;
       return true;
     };
-    walk->done = [this, self, change](Status walked) { ready(change->change, std::move(walked)); };
+    walk->done = [this, self, change](Status walked) { ready(change->change.lock(), std::move(walked)); };
     scan(std::move(walk));
   });
 }
