@@ -1,8 +1,37 @@
 #include "protocol/redis/adapter/call.h"
 
+#include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/transaction.h"
 
 namespace tidemark::redis {
+
+Call::Call(std::shared_ptr<SessionCore> session, std::shared_ptr<Transaction> transaction, std::uint64_t slot)
+    : session_(std::move(session)),
+      transaction_(std::move(transaction)),
+      server_(session_->server()),
+      shard_(session_->shard()),
+      slot_(slot),
+      protocol_(session_->protocol()) {}
+
+broker::RequestContext Call::context() const {
+  broker::RequestContext context;
+  context.listener = "redis";
+  context.client_id = session_->facts().name;
+  context.correlation_id = slot_;
+  return context;
+}
+
+bool Call::may_block() const { return transaction_ == nullptr && session_->taking_requests(); }
+
+void Call::hold() const {
+  if (transaction_ == nullptr) session_->hold(slot_);
+}
+
+void Call::block(UniqueFunction<void(Unblock)> unblock) const { session_->block(slot_, std::move(unblock)); }
+
+void Call::end_connection() const {
+  if (transaction_ == nullptr) session_->end_after(slot_);
+}
 
 void Call::answer(std::string reply) const {
   if (transaction_ != nullptr)

@@ -1,40 +1,37 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "broker/broker.h"
-#include "protocol/redis/adapter/session_core.h"
+#include "protocol/redis/adapter/server_state.h"
+#include "protocol/redis/adapter/unblock.h"
 #include "protocol/redis/codec/resp_writer.h"
 
 namespace tidemark::redis {
+
+class SessionCore;
+class Transaction;
 
 /// One command under way. A copyable handle; exactly one of its replies must be given, once, on the session's shard, now or later. The
 /// connection may be gone by then: the answer goes nowhere.
 class Call {
  public:
-  Call(std::shared_ptr<SessionCore> session, std::shared_ptr<Transaction> transaction, std::uint64_t slot)
-      : session_(std::move(session)), transaction_(std::move(transaction)), slot_(slot), protocol_(session_->protocol()) {}
+  Call(std::shared_ptr<SessionCore> session, std::shared_ptr<Transaction> transaction, std::uint64_t slot);
 
   SessionCore& session() const { return *session_; }
-  ServerState& server() const { return session_->server(); }
+  ServerState& server() const { return server_.get(); }
   broker::Broker& broker() const { return server().broker; }
-  broker::Runtime& runtime() const { return session_->runtime(); }
-  broker::Shard& shard() const { return session_->shard(); }
+  broker::Runtime& runtime() const { return server().runtime; }
+  broker::Shard& shard() const { return shard_; }
   /// The one in which the command is answered: that of its start.
   Protocol protocol() const { return protocol_; }
   bool redis_7_0() const { return server().facts.compat == ServerFacts::Compat::v7_0; }
-
-  broker::RequestContext context() const {
-    broker::RequestContext context;
-    context.listener = "redis";
-    context.client_id = session_->facts().name;
-    context.correlation_id = slot_;
-    return context;
-  }
+  broker::RequestContext context() const;
 
   RespWriter writer() const { return RespWriter(protocol_); }
   void reply(RespWriter reply) const { answer(std::move(reply).take()); }
@@ -52,14 +49,13 @@ class Call {
   void nothing() const { answer(std::string()); }
 
   /// Within EXEC nothing waits.
-  bool may_block() const { return transaction_ == nullptr && session_->taking_requests(); }
-  bool in_transaction() const { return transaction_ != nullptr; }
-  /// SessionCore::block(), for a command that may_block().
-  void block(UniqueFunction<void(Unblock)> unblock) const { session_->block(slot_, std::move(unblock)); }
+  bool may_block() const;
+  /// SessionCore::hold(), at the start of a command that will wait if it finds nothing. No effect within EXEC.
+  void hold() const;
+  /// SessionCore::block(), for a command that holds and may_block().
+  void block(UniqueFunction<void(Unblock)> unblock) const;
   /// The connection ends behind the answer.
-  void end_connection() const {
-    if (transaction_ == nullptr) session_->end_after(slot_);
-  }
+  void end_connection() const;
 
  private:
   friend class Transaction;
@@ -67,6 +63,8 @@ class Call {
 
   std::shared_ptr<SessionCore> session_;
   std::shared_ptr<Transaction> transaction_;  ///< Whose n-th command this is; null: the connection's own.
+  std::reference_wrapper<ServerState> server_;
+  std::reference_wrapper<broker::Shard> shard_;
   std::uint64_t slot_;
   Protocol protocol_;
 };

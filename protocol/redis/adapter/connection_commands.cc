@@ -4,6 +4,7 @@
 #include "protocol/redis/adapter/client_name.h"
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/words.h"
 
 namespace tidemark::redis {

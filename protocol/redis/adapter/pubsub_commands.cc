@@ -3,6 +3,7 @@
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/words.h"
 
 namespace tidemark::redis {

@@ -17,11 +17,11 @@ namespace tidemark::redis {
 struct ServerFacts {
   enum class Compat { v7_0, v7_2 };
 
-  std::string version;           ///< Of Tidemark.
-  Compat compat = Compat::v7_2;  ///< `redis.compat`: which Redis to be in version string, reply shapes and error texts.
+  std::string version;             ///< Of Tidemark.
+  Compat compat = Compat::v7_2;    ///< `redis.compat`: which Redis to be in version string, reply shapes and error texts.
   bool auto_create_topics = true;  ///< Whether XADD makes a stream.
-  bool lag_as_redis = false;     ///< `redis.lag = redis`: XINFO does not know lag where Redis does not.
-  std::uint16_t port = 0;        ///< Filled in by the server.
+  bool lag_as_redis = false;       ///< `redis.lag = redis`: XINFO does not know lag where Redis does not.
+  std::uint16_t port = 0;          ///< Filled in by the server.
 
   std::string redis_version() const { return compat == Compat::v7_2 ? "7.2.6" : "7.0.15"; }
 };

@@ -226,16 +226,21 @@ void SessionCore::answer(std::uint64_t number, std::string reply) {
   if (held_by_ == number) {
     held_by_.reset();
     unblock_ = nullptr;
-    server_.clients.blocked().fetch_sub(1);
+    if (std::exchange(blocked_, false)) server_.clients.blocked().fetch_sub(1);
   }
   if (closed_) return;
   output_signal_.cancel();
   pump();
 }
 
-void SessionCore::block(std::uint64_t slot, UniqueFunction<void(Unblock)> unblock) {
-  CHECK(!held_by_ && taking_);
+void SessionCore::hold(std::uint64_t slot) {
+  CHECK(!held_by_);
   held_by_ = slot;
+}
+
+void SessionCore::block(std::uint64_t slot, UniqueFunction<void(Unblock)> unblock) {
+  CHECK(held_by_ == slot && !blocked_ && taking_);
+  blocked_ = true;
   unblock_ = std::move(unblock);
   server_.clients.blocked().fetch_add(1);
 }

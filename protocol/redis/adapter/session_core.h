@@ -14,6 +14,7 @@
 #include "protocol/redis/adapter/in_flight.h"
 #include "protocol/redis/adapter/server_state.h"
 #include "protocol/redis/adapter/transaction.h"
+#include "protocol/redis/adapter/unblock.h"
 #include "protocol/redis/codec/request_scanner.h"
 #include "protocol/redis/codec/resp_writer.h"
 
@@ -31,13 +32,6 @@ struct SessionLimits : net::Timeouts {
 
 /// Which replies a connection wants (CLIENT REPLY).
 enum class ReplyMode { on, off, skip_next };
-
-/// How a blocked command is ended from outside.
-enum class Unblock {
-  timeout,  ///< As if its time were up.
-  error,    ///< CLIENT UNBLOCK ... ERROR.
-  gone,     ///< Nobody reads the answer, or the broker stops.
-};
 
 /// Who is at the other end, as CLIENT LIST shows it.
 struct ClientFacts {
@@ -101,10 +95,12 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // --- The commands' side.
   /// The answer to the command of a slot, once: a whole reply, possibly of several parts one after another.
   void answer(std::uint64_t slot, std::string reply);
-  /// The command of `slot` blocks: no later one starts before its answer. `unblock` must see to it that the command is answered soon; it is
+  /// The command of `slot` may come to block: no later one starts before its answer. Called before anything else can start.
+  void hold(std::uint64_t slot);
+  /// The command that holds blocks from here on, and counts as blocked. `unblock` must see to it that the command is answered soon; it is
   /// called at most once, and not after the answer.
   void block(std::uint64_t slot, UniqueFunction<void(Unblock)> unblock);
-  bool blocked() const { return static_cast<bool>(unblock_); }
+  bool blocked() const { return blocked_; }
   /// False: the connection is not in a blocking command.
   bool unblock(Unblock how);
   /// No request is taken behind this one; its answer is the last one.
@@ -172,8 +168,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::deque<ReplySlot> slots_;
   std::uint64_t first_slot_ = 0;  ///< Number of the first one in slots_.
   std::optional<std::uint64_t> held_by_;
-  UniqueFunction<void(Unblock)> unblock_;
-  std::deque<std::string> pushes_;  ///< Behind the ready replies, before the first that is not ready.
+  bool blocked_ = false;
+  UniqueFunction<void(Unblock)> unblock_;  ///< While it is blocked, until it is called.
+  std::deque<std::string> pushes_;         ///< Behind the ready replies, before the first that is not ready.
 
   bool taking_ = true;
   bool ending_ = false;  ///< No request is started any more.

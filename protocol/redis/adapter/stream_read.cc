@@ -5,6 +5,7 @@
 #include "protocol/redis/adapter/blocking_timeout.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/steps.h"
 #include "protocol/redis/adapter/stream_handlers.h"
 #include "protocol/redis/adapter/stream_id.h"
 #include "protocol/redis/adapter/stream_key.h"
@@ -35,41 +36,62 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
  public:
   ReadCall(const Call& call, ReadOptions options) : call_(call), options_(std::move(options)), found_(call.protocol()) {}
 
-  void start() { resolve(0); }
+  void start() {
+    if (options_.block) call_.hold();
+    resolve();
+  }
 
  private:
   broker::Entries& entries() { return call_.broker().entries(); }
 
   /// `$` means the end as it is now, however long the command blocks.
-  void resolve(std::size_t n) {
-    while (n < options_.streams.size() && (options_.streams[n].after || options_.streams[n].last_entry)) ++n;
-    if (n == options_.streams.size()) return look(0);
-    entries().stats(call_.context(), options_.streams[n].where, [self = shared_from_this(), n](const Result<broker::EntryStats>& stats) {
-      if (!stats && stats.error().code != Errc::unknown_topic) return self->fail(stats.error());
-      self->options_.streams[n].after = stats ? stats->last_id : EntryId::min();
-      self->resolve(n + 1);
+  void resolve() {
+    steps_.run([this] {
+      while (next_ < options_.streams.size() && (options_.streams[next_].after || options_.streams[next_].last_entry)) ++next_;
+      if (next_ == options_.streams.size()) {
+        look_at_all();
+        return false;
+      }
+      const auto take = [self = shared_from_this()](const Result<broker::EntryStats>& stats) {
+        if (!stats && stats.error().code != Errc::unknown_topic) return self->fail(stats.error());
+        self->options_.streams[self->next_].after = stats ? stats->last_id : EntryId::min();
+        if (self->steps_.ended()) self->resolve();
+      };
+      entries().stats(call_.context(), options_.streams[next_].where, take);
+      return true;
     });
   }
 
-  void look(std::size_t n) {
-    if (n == options_.streams.size()) return end_look();
-    const ReadStream& stream = options_.streams[n];
-    broker::EntryRange range;
-    if (stream.last_entry) {
-      range.backwards = true;
-      range.count_max = 1;
-    } else {
-      const std::optional<EntryId> first = after(*stream.after);
-      if (!first) return look(n + 1);
-      range.first = *first;
-      range.count_max = options_.count;
-    }
-    read_range(call_, stream.where, range, [self = shared_from_this(), n](const Result<RangeReply>& read) {
-      if (read)
-        self->add(n, *read);
-      else if (read.error().code != Errc::unknown_topic)
-        return self->fail(read.error());
-      self->look(n + 1);
+  void look_at_all() {
+    next_ = 0;
+    look_steps_ = Steps();
+    look();
+  }
+
+  void look() {
+    look_steps_.run([this] {
+      if (next_ == options_.streams.size()) {
+        end_look();
+        return false;
+      }
+      const ReadStream& stream = options_.streams[next_];
+      broker::EntryRange range;
+      if (stream.last_entry) {
+        range.backwards = true;
+        range.count_max = 1;
+      } else if (const std::optional<EntryId> first = after(*stream.after)) {
+        range.first = *first;
+        range.count_max = options_.count;
+      } else {
+        range.count_max = 0;  // Behind the largest id there is nothing.
+      }
+      read_range(call_, stream.where, range, [self = shared_from_this()](const Result<RangeReply>& read) {
+        if (!read && read.error().code != Errc::unknown_topic) return self->fail(read.error());
+        if (read) self->add(self->next_, *read);
+        ++self->next_;
+        if (self->look_steps_.ended()) self->look();
+      });
+      return true;
     });
   }
 
@@ -99,9 +121,8 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
     blocked_ = true;
     for (const ReadStream& stream : options_.streams) names_.push_back(stream.name);
     call_.server().blocking_keys.add(names_, false);
-    call_.block([weak = weak_from_this()](Unblock how) {
-      if (const std::shared_ptr<ReadCall> self = weak.lock()) self->end_block(how);
-    });
+    // The session keeps this alive while it waits: watches and timers do not.
+    call_.block([self = shared_from_this()](Unblock how) { self->end_block(how); });
     if (options_.block->count() > 0) {
       timer_ = call_.shard().run_after(*options_.block, [weak = weak_from_this()] {
         const std::shared_ptr<ReadCall> self = weak.lock();
@@ -137,7 +158,7 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   void look_again() {
     const std::vector<std::unique_ptr<broker::EntryWatch>> told = std::move(watches_);
     watches_.clear();
-    look(0);
+    look_at_all();
   }
 
   void finish_ended() {
@@ -161,6 +182,8 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   ReadOptions options_;
   RespWriter found_;
   std::size_t found_count_ = 0;
+  std::size_t next_ = 0;  ///< Stream to be resolved, or looked at.
+  Steps steps_, look_steps_;
   bool blocked_ = false;
   std::optional<Unblock> ended_;
   std::vector<std::string> names_;

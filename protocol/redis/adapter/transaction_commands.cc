@@ -5,6 +5,8 @@
 #include "broker/entries/entries.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
+#include "protocol/redis/adapter/session_core.h"
+#include "protocol/redis/adapter/steps.h"
 #include "protocol/redis/adapter/stream_id.h"
 #include "protocol/redis/adapter/stream_key.h"
 #include "protocol/redis/adapter/transaction.h"
@@ -17,8 +19,17 @@ struct KeyStates : std::enable_shared_from_this<KeyStates> {
   KeyStates(const Call& call_in, std::vector<std::string> keys_in, std::function<void(std::vector<WatchedKey>)> done_in)
       : call(call_in), keys(std::move(keys_in)), done(std::move(done_in)) {}
 
-  void next() {
-    if (found.size() == keys.size()) return done(std::move(found));
+  void run() {
+    steps.run([this] {
+      if (found.size() < keys.size()) {
+        look();
+        return true;
+      }
+      done(std::move(found));
+      return false;
+    });
+  }
+  void look() {
     const std::string& name = keys[found.size()];
     const StreamKey key = find_stream(call.broker(), name);
     if (!key.exists()) return take("");
@@ -36,17 +47,18 @@ struct KeyStates : std::enable_shared_from_this<KeyStates> {
   void take(std::string state) {
     const std::string& name = keys[found.size()];
     found.push_back({name, std::move(state)});
-    next();
+    if (steps.ended()) run();
   }
 
   const Call call;
   const std::vector<std::string> keys;
   const std::function<void(std::vector<WatchedKey>)> done;
   std::vector<WatchedKey> found;
+  Steps steps;
 };
 
 void look_at_keys(const Call& call, std::vector<std::string> keys, std::function<void(std::vector<WatchedKey>)> done) {
-  std::make_shared<KeyStates>(call, std::move(keys), std::move(done))->next();
+  std::make_shared<KeyStates>(call, std::move(keys), std::move(done))->run();
 }
 
 void handle_multi(const Call& call, const Request&) {

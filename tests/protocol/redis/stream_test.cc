@@ -64,6 +64,20 @@ TEST_F(RedisStream, a_blocked_reader_hears_the_next_entry) {
   RedisNode::wait_for_blocked(client_, 0);
 }
 
+TEST_F(RedisStream, nothing_behind_a_blocked_command_is_done_before_it_is_answered) {
+  RedisClient reader = node_.client();
+  reader.send_bytes(resp({"XREAD", "BLOCK", "0", "STREAMS", "s", "$"}) + resp({"XREAD", "BLOCK", "0", "STREAMS", "t", "$"}) +
+                    resp({"XADD", "other", "1-1", "f", "v"}));
+  RedisNode::wait_for_blocked(client_, 1);
+  EXPECT_EQ(client_.ask({"XADD", "s", "7-1", "f", "v"}), bulk("7-1"));
+  EXPECT_TRUE(reader.receive().starts_with("*1"));
+  RedisNode::wait_for_blocked(client_, 1);
+  EXPECT_EQ(client_.ask({"XLEN", "other"}), ":0\r\n");
+  EXPECT_EQ(client_.ask({"XADD", "t", "7-1", "f", "v"}), bulk("7-1"));
+  EXPECT_TRUE(reader.receive().starts_with("*1"));
+  EXPECT_EQ(reader.receive(), bulk("1-1"));
+}
+
 TEST_F(RedisStream, a_blocked_reader_gets_a_map_in_the_new_protocol) {
   RedisClient reader = node_.client();
   EXPECT_TRUE(reader.ask({"HELLO", "3"}).starts_with("%7"));
