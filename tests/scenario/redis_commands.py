@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import Callable
 
 
+NODE_ENTRIES = 10  # What stream-node-max-entries is set to.
+
+
 @dataclass
 class Spec:
     """One command: how often it is tried, and a function that makes its arguments from a World."""
@@ -141,14 +144,20 @@ def xadd_trimmed(world):
     """Appends by one alone: nodes are then what they are said to be."""
     ms = world.last.get(world.trimmed, 0) + 1
     world.last[world.trimmed] = ms
-    options = ["MAXLEN", "~", world.number(0, 60)] if world.chance(0.1) else []
+    options = ["MAXLEN", "~", world.number(NODE_ENTRIES, 60)] if world.chance(0.1) else []
     if options and world.chance(0.3):
         options += ["LIMIT", world.number(0, 40)]
     return [world.trimmed, *options, f"{ms}-1", "f", "v"]
 
 
 def xtrim_trimmed(world):
-    return [world.trimmed, *trim_options(world, world.trimmed, False)]
+    """Leaves the newest node: Redis begins its next one anew when that has gone, we go on counting."""
+    words = trim_options(world, world.trimmed, False)
+    if words[2].isdigit():
+        words[2] = world.number(NODE_ENTRIES, 60)
+    elif words[0].upper() == "MINID":
+        words[2] = str(max(0, world.last.get(world.trimmed, 0) - world.random.randrange(NODE_ENTRIES, 60)))
+    return [world.trimmed, *words]
 
 
 def xlen(world):
@@ -200,7 +209,9 @@ def xtrim(world):
 def xsetid(world):
     key = world.key()
     last = world.last.get(key, 0)
-    id = world.mostly(lambda: f"{last + world.random.randrange(-3, 4) if last > 3 else last}-{world.random.randrange(9)}", world.bad_id)
+    world.last[key] = last + 1
+    # Never below an entry that was deleted: AllowedDifferences has that.
+    id = world.mostly(lambda: f"{last + 1 + world.random.randrange(3)}-{world.random.randrange(9)}", world.bad_id)
     words = []
     if world.chance(0.3):
         words += [world.word("ENTRIESADDED"), world.mostly(lambda: world.number(0, 300), world.bad_number)]

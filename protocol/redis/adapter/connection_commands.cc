@@ -109,7 +109,9 @@ void handle_reset(const Call& call, const Request&) {
 
 void handle_select(const Call& call, const Request& request) {
   const std::optional<std::int64_t> index = parse_integer(request[1]);
-  if (!index || *index > INT32_MAX || *index < INT32_MIN) return call.error(kNotAnInteger);
+  if (!index) return call.error(kNotAnInteger);
+  if (*index > INT32_MAX || *index < INT32_MIN)
+    return call.error("ERR value is out of range, value must between -2147483648 and 2147483647");
   // Topics have one name space.
   if (*index != 0) return call.error("ERR DB index is out of range");
   call.ok();

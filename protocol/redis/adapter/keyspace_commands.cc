@@ -194,14 +194,22 @@ void handle_copy(const Call& call, const Request& request) {
     }
   }
   if (request[1] == request[2]) return call.error("ERR source and destination objects are the same");
-  if (!call.broker().entries().key(request[1])) return call.integer(0);
+  const std::optional<broker::EntryKey> source = call.broker().entries().key(request[1]);
+  if (!source) return call.integer(0);
   const std::string refusal = judge_new_name(request[2]);
   if (!refusal.empty()) return call.error(refusal);
-  call.broker().entries().copy(call.context(), std::string(request[1]), std::string(request[2]), replace, [call](const Status& copied) {
+  const auto answer = [call](const Status& copied) {
     if (copied) return call.integer(1);
     const bool not_done = copied.error().code == Errc::conflict || copied.error().code == Errc::unknown_topic;
     not_done ? call.integer(0) : call.error(copied.error());
-  });
+  };
+  std::string to(request[2]);
+  call.broker().entries().copy(call.context(), source->name, to, replace,
+                               [call, to, answer, expires = source->expires](const Status& copied) {
+                                 if (!copied || !expires) return answer(copied);
+                                 // The copy goes when the source would.
+                                 call.broker().entries().expire(call.context(), to, expires, answer);
+                               });
 }
 
 constexpr CommandGroup kGroup = CommandGroup::generic;

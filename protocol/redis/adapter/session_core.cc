@@ -301,7 +301,7 @@ void SessionCore::say_last_words() {
   server_.statistics.error_replied(last_words_);
   last_words_.clear();
   ending_ = true;
-  slot.reply = std::move(reply).take();
+  if (reply_mode_ == ReplyMode::on) slot.reply = std::move(reply).take();
   slot.ready = slot.last = true;
   output_bytes_ += slot.reply.size();
   output_signal_.cancel();

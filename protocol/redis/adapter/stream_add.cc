@@ -38,6 +38,7 @@ void reply_appended(const Call& call, const Result<EntryAppended>& appended) {
   }
   switch (appended.error().code) {
     case Errc::unknown_topic:  // Without `create`: NOMKSTREAM, or the topic has just gone.
+    case Errc::unknown_partition:
       return call.null();
     case Errc::batch_too_large:
       return call.error("ERR Elements are too large to be stored");
@@ -74,10 +75,10 @@ void handle_xadd(const Call& call, const Request& request) {
 
   const StreamKey key = find_stream(call.broker(), request[1]);
   if (key.state == StreamKey::State::several || key.state == StreamKey::State::illegal) return call.error(key.problem);
-  if (key.state == StreamKey::State::missing) {
-    if (options.no_mkstream) return call.null();
-    if (!call.server().facts.auto_create_topics) return call.error("ERR no topic '" + key.where.topic + "', and auto.create.topics is off");
+  // With NOMKSTREAM the engine is asked all the same: an earlier XADD of this connection may be making the topic.
+  if (key.state == StreamKey::State::missing && !options.no_mkstream) {
     if (!key.bare) return call.error("ERR there is no partition '" + std::string(request[1]) + "': only a bare name makes a stream");
+    if (!call.server().facts.auto_create_topics) return call.error("ERR no topic '" + key.where.topic + "', and auto.create.topics is off");
   }
   if (broker::is_internal_topic(key.where.topic)) return call.error("ERR the broker keeps topic '" + key.where.topic + "' for itself");
 
