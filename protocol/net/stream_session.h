@@ -54,6 +54,8 @@ struct Timeouts {
 ///     void stop_taking(), fail(Error), close()
 ///     limits(), which is a Timeouts; runtime(); output_signal(), input_signal(): timers whose cancellation means "look again"
 ///     virtual void shut_socket()         called by close()
+///     std::size_t unsized_frame_bytes_max() const   optional: how many bytes frame_size() may want to see before it tells a size, if more
+///                                                    than the buffer holds
 template <class Stream, class Core>
 class StreamSession final : public Core {
  public:
@@ -73,6 +75,10 @@ class StreamSession final : public Core {
   static constexpr std::size_t kPartsPerWrite = 64;  ///< What Asio hands to the kernel in one call.
 
   SteadyTime now() { return this->runtime().clock().steady(); }
+  std::size_t unsized_bytes_max() const {
+    if constexpr (requires(const Core& core) { core.unsized_frame_bytes_max(); }) return Core::unsized_frame_bytes_max();
+    return 0;
+  }
   boost::asio::awaitable<bool> read_more();
   boost::asio::awaitable<bool> take_frames();
   boost::asio::awaitable<bool> read_rest(MutableBytes rest);
@@ -186,9 +192,14 @@ boost::asio::awaitable<bool> StreamSession<Stream, Core>::take_frames() {
   if (filled_ > 0) std::memmove(buffer_.get(), buffer_.get() + at, filled_);
   in_frame_ = filled_ > 0;
   if (in_frame_) watch_until(last_byte_ + this->limits().stall_timeout);
-  // The buffer follows the traffic: many requests at a time want a large one, ten thousand quiet connections small ones.
-  if (used == capacity_ && capacity_ < kBufferBytesMax)
-    size_buffer(capacity_ * 4);
+  // The buffer follows the traffic: many requests at a time want a large one, ten thousand quiet connections small ones. Beyond that it
+  // grows for one frame that does not tell its size, and only as long as that lasts.
+  const bool unsized = used == capacity_ && at == 0;
+  const std::size_t capacity_max = unsized ? std::max(kBufferBytesMax, unsized_bytes_max()) : kBufferBytesMax;
+  if (used == capacity_ && capacity_ < capacity_max)
+    size_buffer(std::min(capacity_ * 4, capacity_max));
+  else if (capacity_ > kBufferBytesMax && filled_ < kBufferBytesMax && !unsized)
+    size_buffer(kBufferBytesMax);
   else if (filled_ == 0 && used <= capacity_ / 4 && capacity_ > kBufferBytesMin)
     size_buffer(capacity_ / 4);
   co_return this->taking_requests();

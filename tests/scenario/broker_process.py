@@ -12,12 +12,13 @@ import time
 class Broker:
     """One data directory and the process that serves it."""
 
-    def __init__(self, bin_dir, data_dir=None, flags=(), kafka="off"):
+    def __init__(self, bin_dir, data_dir=None, flags=(), kafka="off", redis="off"):
         self.bin_dir = pathlib.Path(bin_dir)
         self.home = tempfile.TemporaryDirectory(prefix="tidemark-test-")
         self.data_dir = pathlib.Path(data_dir) if data_dir else pathlib.Path(self.home.name) / "data"
         self.flags = list(flags)
         self.kafka_listen = kafka  # "127.0.0.1:0": a free port.
+        self.redis_listen = redis  # As kafka.
         self.native = "127.0.0.1:0"
         self.process = None
         self.ports = None
@@ -30,7 +31,7 @@ class Broker:
         self.log = open(pathlib.Path(self.home.name) / "log", "ab")
         self.process = subprocess.Popen(
             [self.bin_dir / "tidemarkd", "--data-dir", self.data_dir, "--native", self.native, "--kafka", self.kafka_listen,
-             "--redis", "off", "--http", "127.0.0.1:0", "--ports-file", ports_file, *self.flags],
+             "--redis", self.redis_listen, "--http", "127.0.0.1:0", "--ports-file", ports_file, *self.flags],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         end = time.monotonic() + deadline
         while not ports_file.exists():
@@ -47,6 +48,10 @@ class Broker:
     @property
     def kafka(self):
         return f"127.0.0.1:{self.ports['kafka']}"
+
+    @property
+    def redis_port(self):
+        return self.ports["redis"]
 
     @property
     def http(self):

@@ -5,45 +5,16 @@ The pinned package is installed into WORK_DIR. Exit 77, with the reason, when th
 """
 
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
 
+import npm_client
 from broker_process import Broker
 
 HERE = pathlib.Path(__file__).parent / "kafkajs"
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "ERR_SOCKET_TIMEOUT")
 BIN = pathlib.Path()  # Set by main, as is WORK.
 WORK = pathlib.Path()
-
-
-def skip(reason):
-    """Ends the program; ctest counts the exit status as skipped and the summary shows the reason."""
-    print(f"Skipped:\n{reason}", flush=True)
-    sys.exit(77)
-
-
-def install():
-    """Puts the client and its locked dependencies into WORK."""
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            skip(f"there is no {tool}; it comes with the Debian packages nodejs and npm")
-    WORK.mkdir(parents=True, exist_ok=True)
-    changed = False
-    for file in HERE.iterdir():
-        target = WORK / file.name
-        if not target.exists() or target.read_bytes() != file.read_bytes():
-            shutil.copy(file, target)
-            changed = changed or file.name.startswith("package")
-    if not changed and (WORK / "node_modules" / "kafkajs").is_dir():
-        return
-    done = subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--fetch-retries=1"], cwd=WORK, capture_output=True, text=True, timeout=300)
-    if done.returncode == 0:
-        return
-    if any(word in done.stderr for word in UNREACHABLE):
-        skip(f"kafkajs cannot be had from the npm registry: {done.stderr.strip().splitlines()[0]}")
-    sys.exit(f"npm ci failed:\n{done.stderr}")
 
 
 class KafkaJs(unittest.TestCase):
@@ -73,5 +44,5 @@ class KafkaJs(unittest.TestCase):
 
 if __name__ == "__main__":
     BIN, WORK = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
-    install()
+    npm_client.install(HERE, WORK, "kafkajs")
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

@@ -158,9 +158,8 @@ Result<Config> make_config(const Settings& settings, const Machine& machine) {
   read_topic_defaults(reader, settings, config);
   config.shards = reader.text("shards") == "auto" ? std::clamp<std::size_t>(machine.processors, 1, 8) : reader.integer("shards", 1, 64);
   if (!parse_log_level(reader.text("log.level"), config.log_level)) reader.fail("log.level", "must be one of debug info warn error");
-  // Settings of the protocols that read them for themselves: a wrong value is refused here and now all the same.
-  static_cast<void>(reader.one_of("redis.lag", {"exact", "redis"}));
-  static_cast<void>(reader.one_of("redis.compat", {"7.2", "7.0"}));
+  config.redis_lag_as_redis = reader.one_of("redis.lag", {"exact", "redis"}) == "redis";
+  config.redis_compat_7_0 = reader.one_of("redis.compat", {"7.2", "7.0"}) == "7.0";
   if (reader.error()) return *reader.error();
   return config;
 }

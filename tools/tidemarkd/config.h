@@ -20,6 +20,8 @@ struct Config {
   std::uint16_t kafka_advertised_port = 0;
   bool kafka_accept_replication = false;
   bool auto_create_topics = true;
+  bool redis_lag_as_redis = false;  ///< `redis.lag = redis`
+  bool redis_compat_7_0 = false;    ///< `redis.compat = 7.0`
   std::size_t shards = 1;
   LogLevel log_level = LogLevel::info;
   broker::BrokerOptions broker;

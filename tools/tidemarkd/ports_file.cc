@@ -33,7 +33,7 @@ bool alive(std::int64_t pid) { return pid > 0 && (::kill(static_cast<pid_t>(pid)
 Status write_ports_file(storage::FileSystem& files, const std::string& path, const OpenPorts& ports) {
   const json::object contents = {{"native", port(ports.native)},
                                  {"kafka", port(ports.kafka)},
-                                 {"redis", nullptr},
+                                 {"redis", port(ports.redis)},
                                  {"http", port(ports.http)},
                                  {"pid", std::int64_t{::getpid()}}};
   const std::string text = json::serialize(contents) + "\n";

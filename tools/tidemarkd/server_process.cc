@@ -68,8 +68,8 @@ ServerProcess::~ServerProcess() {
 }
 
 Status ServerProcess::start() {
-  if (!config_.native.enabled && !config_.kafka.enabled && !config_.http.enabled) {
-    return Error{Errc::invalid_config, "native.listen, kafka.listen and http.listen are all off: there is nothing to serve"};
+  if (!config_.native.enabled && !config_.kafka.enabled && !config_.redis.enabled && !config_.http.enabled) {
+    return Error{Errc::invalid_config, "native.listen, kafka.listen, redis.listen and http.listen are all off: there is nothing to serve"};
   }
   if (const Status started = start_http(); !started) return started.error();
 
@@ -80,6 +80,7 @@ Status ServerProcess::start() {
 
   if (const Status started = start_native(); !started) return started.error();
   if (const Status started = start_kafka(); !started) return started.error();
+  if (const Status started = start_redis(); !started) return started.error();
   if (pages_) pages_->attach(*broker_, *runtime_);
   return {};
 }
@@ -137,12 +138,29 @@ Status ServerProcess::start_kafka() {
   return {};
 }
 
+Status ServerProcess::start_redis() {
+  if (!config_.redis.enabled) return {};
+  redis::ServerOptions options;
+  options.endpoints = endpoints(config_.redis);
+  options.facts.version = TIDEMARK_VERSION;
+  options.facts.compat = config_.redis_compat_7_0 ? redis::ServerFacts::Compat::v7_0 : redis::ServerFacts::Compat::v7_2;
+  options.facts.auto_create_topics = config_.auto_create_topics;
+  options.facts.lag_as_redis = config_.redis_lag_as_redis;
+  redis_ = std::make_unique<redis::Server>(*broker_, *runtime_, std::move(options));
+  if (const Status started = redis_->start(); !started) return with_advice(started.error(), "--redis");
+  redis_running_ = redis_.get();
+  redis_port_ = redis_->port();
+  return {};
+}
+
 std::map<std::string, std::uint64_t> ServerProcess::connections() const {
   const native::Server* const native = native_running_;
   const kafka::Server* const kafka = kafka_running_;
+  const redis::Server* const redis = redis_running_;
   const http::HttpServer* const http = http_running_;
   return {{"native", native == nullptr ? 0 : native->connections()},
           {"kafka", kafka == nullptr ? 0 : kafka->connections()},
+          {"redis", redis == nullptr ? 0 : redis->connections()},
           {"http", http == nullptr ? 0 : http->connections()}};
 }
 
@@ -175,6 +193,7 @@ std::string ServerProcess::addresses() const {
   };
   add("native", config_.native, native_port_);
   add("kafka", config_.kafka, kafka_port_);
+  add("redis", config_.redis, redis_port_);
   add("http", config_.http, http_port_);
   return text;
 }
@@ -191,8 +210,8 @@ std::string ServerProcess::banner() const {
   if (disk && disk->volatile_storage) text += "  NOTE: " + disk->file_system + " is in memory; nothing survives a restart of the machine\n";
   if (native_port_) text += "  native " + shown(config_.native, *native_port_) + "\n";
   if (kafka_port_) text += "  kafka  " + shown(config_.kafka, *kafka_port_) + "\n";
+  if (redis_port_) text += "  redis  " + shown(config_.redis, *redis_port_) + "\n";
   if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (/metrics /healthz /readyz)\n";
-  if (config_.redis.enabled) text += "  redis: not in this version, not opened\n";
   if (native_port_) {
     const std::string server = *native_port_ == 7410 ? "" : "-s " + shown(config_.native, *native_port_) + " ";
     text += "  try:   tidemark " + server + "topic create greetings && echo hello | tidemark " + server + "produce greetings\n";
@@ -203,8 +222,8 @@ std::string ServerProcess::banner() const {
 Status ServerProcess::announce(const std::string& ports_file) {
   std::fputs(banner().c_str(), stderr);
   if (ports_file.empty()) return {};
-  if (const Status written = write_ports_file(files_, ports_file, {.native = native_port_, .kafka = kafka_port_, .http = http_port_});
-      !written) {
+  const OpenPorts ports{.native = native_port_, .kafka = kafka_port_, .redis = redis_port_, .http = http_port_};
+  if (const Status written = write_ports_file(files_, ports_file, ports); !written) {
     return Error{written.error().code, "--ports-file: " + written.error().detail};
   }
   ports_file_ = ports_file;
@@ -220,6 +239,7 @@ Status ServerProcess::stop() {
   if (pages_) pages_->detach("stopping");
   if (native_) native_->stop();  // The engine still answers what has been asked.
   if (kafka_) kafka_->stop();
+  if (redis_) redis_->stop();
   if (broker_) {
     std::promise<Status> stopped;
     broker_->stop([&stopped](Status status) { stopped.set_value(std::move(status)); });
@@ -230,8 +250,10 @@ Status ServerProcess::stop() {
   if (runtime_) runtime_->stop();
   native_running_ = nullptr;
   kafka_running_ = nullptr;
+  redis_running_ = nullptr;
   native_.reset();
   kafka_.reset();
+  redis_.reset();
   http_.reset();
   broker_.reset();
   runtime_.reset();

@@ -12,6 +12,7 @@
 #include "protocol/http/http_server.h"
 #include "protocol/kafka/adapter/server.h"
 #include "protocol/native/adapter/server.h"
+#include "protocol/redis/adapter/server.h"
 #include "storage/posix_file_system.h"
 #include "tools/tidemarkd/config.h"
 #include "tools/tidemarkd/doctor.h"
@@ -38,6 +39,7 @@ class ServerProcess {
   Status start_http();
   Status start_native();
   Status start_kafka();
+  Status start_redis();
   std::map<std::string, std::uint64_t> connections() const;
   std::vector<DoctorCheck> doctor() const;
   /// "native 127.0.0.1:7410, http 127.0.0.1:7480"
@@ -53,11 +55,13 @@ class ServerProcess {
   std::unique_ptr<http::HttpServer> http_;
   std::unique_ptr<native::Server> native_;
   std::unique_ptr<kafka::Server> kafka_;
-  std::optional<std::uint16_t> http_port_, native_port_, kafka_port_;
+  std::unique_ptr<redis::Server> redis_;
+  std::optional<std::uint16_t> http_port_, native_port_, kafka_port_, redis_port_;
   // The listeners as their own callbacks see them: set while they run.
   std::atomic<const http::HttpServer*> http_running_ = nullptr;
   std::atomic<const native::Server*> native_running_ = nullptr;
   std::atomic<const kafka::Server*> kafka_running_ = nullptr;
+  std::atomic<const redis::Server*> redis_running_ = nullptr;
   std::string ports_file_;
 };
 

@@ -1,0 +1,103 @@
+#include <utility>
+
+#include "broker/entries/entries.h"
+#include "protocol/redis/adapter/call.h"
+#include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/stream_handlers.h"
+#include "protocol/redis/adapter/stream_key.h"
+#include "protocol/redis/adapter/stream_trim_options.h"
+
+namespace tidemark::redis {
+namespace {
+
+using broker::EntryAppended;
+using broker::EntryRefusal;
+
+constexpr std::string_view kNotAboveZero = "ERR The ID specified in XADD must be greater than 0-0";
+
+void reply_refused(const Call& call, EntryRefusal why) {
+  switch (why) {
+    case EntryRefusal::id_zero:
+      return call.error(kNotAboveZero);
+    case EntryRefusal::ids_exhausted:
+      return call.error("ERR The stream has exhausted the last possible ID, unable to add more items");
+    case EntryRefusal::none:
+    case EntryRefusal::id_not_above_last:
+    case EntryRefusal::id_below_given_max_deleted:
+    case EntryRefusal::id_below_max_deleted:
+    case EntryRefusal::id_below_top:
+    case EntryRefusal::entries_added_below_length:
+      return call.error("ERR The ID specified in XADD is equal or smaller than the target stream top item");
+  }
+}
+
+void reply_appended(const Call& call, const Result<EntryAppended>& appended) {
+  if (appended) {
+    if (appended->refused != EntryRefusal::none) return reply_refused(call, appended->refused);
+    return call.bulk(to_text(appended->id));
+  }
+  switch (appended.error().code) {
+    case Errc::unknown_topic:  // Without `create`: NOMKSTREAM, or the topic has just gone.
+    case Errc::unknown_partition:
+      return call.null();
+    case Errc::batch_too_large:
+      return call.error("ERR Elements are too large to be stored");
+    default:
+      return call.error(appended.error());
+  }
+}
+
+/// Bytes that the broker may keep until the entry is flushed: the request's own memory, unless that is much larger.
+Slice own(const Request& request, std::size_t bytes, std::vector<broker::EntryField>& fields) {
+  if (request.bytes.size() <= 4096 || bytes * 2 >= request.bytes.size()) return request.bytes;
+  const Slice copy = Slice::allocate(bytes);
+  char* at = reinterpret_cast<char*>(copy.data());
+  const auto move = [&at](std::string_view& text) {
+    std::copy(text.begin(), text.end(), at);
+    text = {at, text.size()};
+    at += text.size();
+  };
+  for (broker::EntryField& field : fields) {
+    move(field.name);
+    move(field.value);
+  }
+  return copy;
+}
+
+}  // namespace
+
+void handle_xadd(const Call& call, const Request& request) {
+  const StreamOptions options = parse_stream_options(request, true, call.server().stream_node_entries.load(std::memory_order_relaxed));
+  if (!options.error.empty()) return call.error(options.error);
+  const std::size_t at = options.fields_at;
+  if (request.size() < at + 2 || (request.size() - at) % 2 != 0) return call.error("ERR wrong number of arguments for 'xadd' command");
+  if (options.id && options.id->sequence_given && options.id->id == broker::EntryId::min()) return call.error(kNotAboveZero);
+
+  const StreamKey key = find_stream(call.broker(), request[1]);
+  if (key.state == StreamKey::State::several || key.state == StreamKey::State::illegal) return call.error(key.problem);
+  // With NOMKSTREAM the engine is asked all the same: an earlier XADD of this connection may be making the topic.
+  if (key.state == StreamKey::State::missing && !options.no_mkstream) {
+    if (!key.bare) return call.error("ERR there is no partition '" + std::string(request[1]) + "': only a bare name makes a stream");
+    if (!call.server().facts.auto_create_topics) return call.error("ERR no topic '" + key.where.topic + "', and auto.create.topics is off");
+  }
+  if (broker::is_internal_topic(key.where.topic)) return call.error("ERR the broker keeps topic '" + key.where.topic + "' for itself");
+
+  broker::EntryAppend entry;
+  if (options.id) {
+    entry.id.kind = options.id->sequence_given ? broker::EntryIdAsked::Kind::exact : broker::EntryIdAsked::Kind::automatic_seq;
+    entry.id.id = options.id->id;
+  }
+  std::size_t bytes = 0;
+  entry.fields.reserve((request.size() - at) / 2);
+  for (std::size_t i = at; i < request.size(); i += 2) {
+    entry.fields.push_back({request[i], request[i + 1]});
+    bytes += request[i].size() + request[i + 1].size();
+  }
+  entry.owner = own(request, bytes, entry.fields);
+  entry.trim = options.trim;
+  entry.create = key.bare && !options.no_mkstream;
+  call.broker().entries().append(call.context(), key.where, std::move(entry),
+                                 [call](const Result<EntryAppended>& appended) { reply_appended(call, appended); });
+}
+
+}  // namespace tidemark::redis
