@@ -253,11 +253,8 @@ std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[
 const BrokerOptions& Broker::options() const { return impl_->options; }
 Schedule& Broker::schedule() { return impl_->schedule; }
 Groups& Broker::groups() { return *impl_->groups; }
-<<<<<<< HEAD
 Queues& Broker::queues() { return *impl_->queues; }
-=======
 Entries& Broker::entries() { return *impl_->entries; }
->>>>>>> r2
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
 namespace {

@@ -181,14 +181,11 @@ struct BrokerStatus {
 
 class Groups;
 struct GroupsImpl;
-<<<<<<< HEAD
 class Queues;
 struct QueuesImpl;
 class Schedule;
-=======
 class Entries;
 struct EntriesImpl;
->>>>>>> r2
 
 class Broker {
  public:
@@ -276,11 +273,8 @@ class Broker {
 
  private:
   friend struct GroupsImpl;
-<<<<<<< HEAD
   friend struct QueuesImpl;
-=======
   friend struct EntriesImpl;
->>>>>>> r2
   friend class ManyReadsCall;
   friend class PublishCall;
   friend class Schedule;

@@ -119,13 +119,10 @@ struct Broker::Impl {
 
   std::shared_ptr<GroupsImpl> groups_impl;
   std::unique_ptr<Groups> groups;
-<<<<<<< HEAD
   std::shared_ptr<QueuesImpl> queues_impl;
   std::unique_ptr<Queues> queues;
-=======
   std::shared_ptr<EntriesImpl> entries_impl;
   std::unique_ptr<Entries> entries;
->>>>>>> r2
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;

@@ -187,12 +187,9 @@ void Broker::Impl::begin_background_work() {
   on_shard(0, [this] {
     schedule_space_watch();
     jobs.begin();
-<<<<<<< HEAD
     scheduler.begin();
-=======
     entries_impl->remove_unfinished_copies();
     watch_expiry(true);
->>>>>>> r2
     // The first record after every start: a clean marker that comes back from the dead does not match the log's end any more.
     ++starts;
     std::vector<storage::StateRecord> records;

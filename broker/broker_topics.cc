@@ -93,12 +93,9 @@ void Broker::Impl::install_table(Task done) {
           if (topic != table->by_id.end()) partition->set_topic(topic->second);
         }
         groups_impl->topics_changed(shard.shard.index());
-<<<<<<< HEAD
         queues_impl->topics_changed(shard.shard.index());
-=======
         entries_impl->topics_changed(shard.shard.index());
         if (shard.shard.index() == 0) watch_expiry(false);
->>>>>>> r2
       },
       std::move(done));
 }

@@ -92,7 +92,6 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::int32_t leader_epoch() const { return log_->leader_epoch(); }
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
-<<<<<<< HEAD
   void append(Slice batch, Done<Appended> done) { append(std::move(batch), nullptr, std::move(done)); }
   /// With a plan, records may be left out; Appended::details says which were duplicates. A batch of which nothing is left is not stored,
   /// and Appended::base_offset is -1, or the first record's if all are duplicates; its sequences count as used, durably. A repeat of a
@@ -100,11 +99,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void append(Slice batch, std::unique_ptr<AppendPlan> plan, Done<Appended> done);
   /// Whether the producer's session knows the batch with these sequences, flushed or not.
   bool knows_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const;
-=======
   /// The same records as entries with ids; what was deleted is known there.
   PartitionEntries& entries() { return entries_; }
   /// Without deleted records: a batch that has any comes packed anew, one that has nothing left as its header.
->>>>>>> r2
   void read(ReadRequest request, Done<ReadReply> done);
   /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
   Result<std::size_t> available(Offset from, std::size_t enough) const;

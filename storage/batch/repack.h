@@ -1,12 +1,9 @@
 #pragma once
 
 #include <cstdint>
-<<<<<<< HEAD
 #include <functional>
-=======
 #include <span>
 #include <vector>
->>>>>>> r2
 
 #include "storage/base/bytes.h"
 #include "storage/base/offset.h"
@@ -19,12 +16,10 @@ namespace tidemark {
 /// is exactly one whole, validated batch. Errors: corrupt_batch, decompression_limit.
 Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimits& limits = {});
 
-<<<<<<< HEAD
 /// The same batch with only the records for which `keep` answers true, asked in ascending order of offsets: these keep their offsets and
 /// times, and the batch its range of offsets, as after compaction. `batch` is exactly one whole, validated batch. Errors: as
 /// repack_batch().
 Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& keep, const DecompressionLimits& limits = {});
-=======
 /// The same batch without the records whose offsets lie in `gone` (ascending): what stays keeps offset, time and bytes, the batch its last
 /// offset, sequence and codec, as compaction leaves them. Without any record left it is a header with its range of offsets. `batch` is
 /// exactly one whole batch, with its offsets. Errors: corrupt_batch, decompression_limit.
@@ -32,7 +27,6 @@ Result<Slice> drop_records(ByteView batch, std::span<const OffsetRange> gone, co
 
 /// The same for consecutive slices of whole batches: those without such records are passed on as they are, in as few slices as before.
 Result<std::vector<Slice>> without_records(const std::vector<Slice>& batches, std::span<const OffsetRange> gone);
->>>>>>> r2
 
 /// Sets the maximum timestamp of a whole batch, and the checksum with it.
 void set_max_timestamp(MutableBytes batch, std::int64_t time_ms);
