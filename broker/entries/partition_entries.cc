@@ -49,7 +49,7 @@ void PartitionEntries::append(EntryAppend entry, Done<EntryAppended> done) {
   if (auto refusal = partition_.append_refusal(bytes)) return done(*std::move(refusal));
   if (!partition_.services_.staging.try_take(bytes)) return done(partition_.staging_full());
   auto pending = std::make_unique<PendingEntry>(PendingEntry{std::move(entry), bytes, std::move(done)});
-  partition_.pending_.push_back({.batch = {}, .header = {}, .done = {}, .entry = std::move(pending)});
+  partition_.pending_.push_back({.batch = {}, .header = {}, .plan = nullptr, .done = {}, .entry = std::move(pending)});
   // What comes in the same breath goes into the same batch.
   if (std::exchange(advance_posted_, true)) return;
   partition_.started();
