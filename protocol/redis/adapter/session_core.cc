@@ -5,6 +5,7 @@
 
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
+#include "protocol/redis/adapter/words.h"
 #include "storage/base/log.h"
 #include "storage/base/printable.h"
 
@@ -188,9 +189,16 @@ void SessionCore::begin(const Request& request) {
 void SessionCore::refuse(std::uint64_t slot, const Request& request, std::string_view why) {
   if (multi_.active) multi_.failed = true;
   if (request.command != nullptr) server_.statistics.command_rejected(*request.command);
-  server_.statistics.error_replied(why);
+  std::string text(why);
+  if (is_word(request[0], "exec")) {
+    // Nobody will send another EXEC after one that was refused.
+    multi_.clear();
+    multi_.watched.clear();
+    text = "EXECABORT Transaction discarded because of: " + text.substr(text.starts_with("ERR ") ? 4 : 0);
+  }
+  server_.statistics.error_replied(text);
   RespWriter reply(protocol_);
-  reply.error(why);
+  reply.error(text);
   answer(slot, std::move(reply).take());
 }
 
