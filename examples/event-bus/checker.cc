@@ -1,7 +1,7 @@
 // Reads everything on the bus and proves that each service has answered every event of every order, in the order of its steps.
 //
-// A service that was killed repeats what it had not committed: once for each kill, the answers to an order may go back some steps, and then
-// on without a gap. Such repetitions are counted and told; a step that is missing, or ahead of its turn, is an error.
+// A service that was killed repeats what it had not committed or acknowledged: once for each kill, the answers to an order may go back some
+// steps, and then on without a gap. Such repetitions are counted and told; a step that is missing, or ahead of its turn, is an error.
 //
 //     event-bus-checker [--server HOST:PORT] --orders N [--inventory-kills N] [--billing-kills N]
 #include <algorithm>

@@ -235,11 +235,6 @@ class Consume(CliTest):
         self.assertEqual(consumer.wait(60), 0)
         self.assertEqual(consumer.stderr.read(), b"")
 
-    def test_queues_are_not_there_yet(self):
-        topic = self.topic()
-        self.assertIn(b"not in this build", self.cli("consume", topic, "-g", "g", "--queue", expect=USAGE).stderr)
-        self.cli("consume", topic, "--queue", expect=USAGE)
-
     def test_partitions_are_all_read(self):
         topic = self.topic(3)
         for partition in range(3):

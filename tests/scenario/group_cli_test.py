@@ -121,7 +121,6 @@ class Consume(GroupTest):
 
     def test_bad_use(self):
         self.fill(1)
-        self.consume("--queue", expect=USAGE)
         self.consume("--partition", 0, expect=USAGE)
         self.consume("--from", "-5", expect=USAGE)
         self.cli("consume", self.topic, "--ack", "none", expect=USAGE)

@@ -97,6 +97,29 @@ void run_with(CLI::App& verb, Invocation& invocation, const std::shared_ptr<Benc
   });
 }
 
+void add_queue_verb(CLI::App& bench, Invocation& invocation) {
+  CLI::App* const verb = bench.add_subcommand(
+      "queue", "Publish and work off a queue group, acknowledgements durable; time from when a record was due to a worker");
+  const auto arguments = std::make_shared<BenchArguments>();
+  BenchOptions& options = arguments->options;
+  verb->add_option("-n,--count,--records", options.records, "Number of records")->check(CLI::Range(1, 100'000'000))->capture_default_str();
+  add_common_options(*verb, *arguments);
+  verb->add_option("--workers", options.workers, "Members of the group, each with a connection of its own")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  verb->add_option("--batch", options.receive_max, "Records a worker receives and acknowledges at a time")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  verb->add_option("--prefetch", options.prefetch, "Records that may lie ready for a worker meanwhile")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  verb->add_option("--ordering", options.ordering, "none, key or single; with key, each record has one of 1000 keys")
+      ->check(CLI::IsMember({"none", "key", "single"}))
+      ->capture_default_str();
+  verb->add_option("--rate", arguments->texts.rate, "Publish at most so much: 500/s; as fast as it goes by default")->type_name("RATE");
+  run_with(*verb, invocation, arguments, &bench_queue);
+}
+
 void add_fsync_verb(CLI::App& bench, Invocation& invocation) {
   CLI::App* const verb = bench.add_subcommand("fsync", "The disk alone: append and fdatasync, one after the other; no broker");
   const auto options = std::make_shared<FsyncOptions>();
@@ -148,6 +171,7 @@ void add_bench_commands(CLI::App& root, Invocation& invocation) {
   e2e->add_option("-d,--duration", end_to_end->texts.duration, "How long")->type_name("DURATION")->capture_default_str();
   run_with(*e2e, invocation, end_to_end, &bench_e2e);
 
+  add_queue_verb(*bench, invocation);
   add_fsync_verb(*bench, invocation);
 }
 
@@ -196,6 +220,8 @@ void print_result(const BenchResult& result, const Globals& globals) {
     object["bench"] = result.name;
     if (!result.topic.empty()) object["topic"] = result.topic;
     if (!result.durability.empty()) object["durability"] = result.durability;
+    if (result.workers) object["workers"] = *result.workers;
+    if (result.batch) object["batch"] = *result.batch;
     object["records"] = result.records;
     object["bytes"] = result.bytes;
     object["failed"] = result.failed;
@@ -210,6 +236,7 @@ void print_result(const BenchResult& result, const Globals& globals) {
   }
   std::string text = fmt::format("{}  {} records, {}, {:.2f} s{}{}\n", result.name, result.records, format_bytes_decimal(result.bytes),
                                  result.seconds, result.durability.empty() ? "" : ", ", result.durability);
+  if (result.workers) text += fmt::format("by  {} workers, {} records at a time\n", *result.workers, result.batch.value_or(1));
   text +=
       fmt::format("rate  {:.0f} records/s, {}/s\n", records_per_second, format_bytes_decimal(static_cast<std::uint64_t>(bytes_per_second)));
   if (result.failed > 0) text += fmt::format("failed  {}\n", result.failed);

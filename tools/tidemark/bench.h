@@ -25,6 +25,11 @@ struct BenchOptions {
   std::optional<Rate> rate;
   std::chrono::milliseconds duration{10'000};  ///< e2e only.
   bool one_outstanding = false;                ///< produce only: each record waits for the answer to the one before.
+  // queue only.
+  std::size_t workers = 8;
+  std::size_t receive_max = 100;  ///< Records a worker receives, and acknowledges, at a time.
+  std::size_t prefetch = 0;       ///< Records that may lie ready for a worker.
+  std::string ordering = "none";
 };
 
 struct FsyncOptions {
@@ -39,6 +44,9 @@ Exit bench_produce(const BenchOptions& options, const Globals& globals, Interrup
 Exit bench_consume(const BenchOptions& options, const Globals& globals, Interrupts& interrupts);
 /// From the moment a record was due to the moment a live reader has it.
 Exit bench_e2e(const BenchOptions& options, const Globals& globals, Interrupts& interrupts);
+/// Publishes and works off a queue group at the same time; every acknowledgement is waited for until it is durable. From the moment a
+/// record was due to the moment a worker has it.
+Exit bench_queue(const BenchOptions& options, const Globals& globals, Interrupts& interrupts);
 /// What the disk itself does: append, fdatasync, again. No broker.
 Exit bench_fsync(const FsyncOptions& options, const Globals& globals, Interrupts& interrupts);
 
@@ -87,6 +95,8 @@ struct BenchResult {
   LatencyHistogram latency = {};  ///< Left out when empty.
   std::optional<std::uint64_t> lost = std::nullopt;
   std::optional<std::uint64_t> duplicated = std::nullopt;
+  std::optional<std::size_t> workers = std::nullopt;
+  std::optional<std::size_t> batch = std::nullopt;  ///< Records acknowledged at a time.
 };
 void print_result(const BenchResult& result, const Globals& globals);
 

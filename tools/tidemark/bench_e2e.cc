@@ -3,36 +3,13 @@
 
 #include <fmt/format.h>
 
-#include "storage/base/bytes.h"
 #include "tools/tidemark/bench.h"
+#include "tools/tidemark/bench_stamp.h"
 #include "tools/tidemark/sender.h"
 #include "tools/tidemark/session.h"
 
 namespace tidemark::tools {
 namespace {
-
-/// Every value begins with this: whose run it is, its number, and when it was due.
-struct Stamp {
-  static constexpr std::size_t kBytes = 24;
-  std::uint64_t run = 0;
-  std::uint64_t number = 0;
-  SteadyTime due;
-};
-
-void write_stamp(std::string& value, const Stamp& stamp) {
-  auto* const at = reinterpret_cast<std::byte*>(value.data());
-  store_le<std::uint64_t>(at, stamp.run);
-  store_le<std::uint64_t>(at + 8, stamp.number);
-  store_le<std::int64_t>(at + 16, stamp.due.time_since_epoch().count());
-}
-
-/// nullopt for a record of another run on the same topic.
-std::optional<Stamp> read_stamp(std::string_view value, std::uint64_t run) {
-  if (value.size() < Stamp::kBytes) return std::nullopt;
-  const std::byte* const at = as_bytes(value).data();
-  if (load_le<std::uint64_t>(at) != run) return std::nullopt;
-  return Stamp{run, load_le<std::uint64_t>(at + 8), SteadyTime(SteadyTime::duration(load_le<std::int64_t>(at + 16)))};
-}
 
 /// Takes what arrives until everything sent is there, or nothing more comes.
 class Receiver {
@@ -121,7 +98,7 @@ Exit bench_e2e(const BenchOptions& options, const Globals& globals, Interrupts& 
   Result<Producer> producer = client->producer(topic->name(), options.producer);
   if (!producer) return report(producer.error(), globals.output);
 
-  const auto run = static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
+  const std::uint64_t run = new_run();
   BenchResult result{.name = "e2e", .topic = topic->name(), .durability = topic->durability()};
   Receiver receiver(*std::move(reader), run, records);
   Sender sender(*std::move(producer));

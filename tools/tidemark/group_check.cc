@@ -6,6 +6,7 @@
 #include "storage/base/units.h"
 #include "tools/tidemark/group_commands.h"
 #include "tools/tidemark/group_view.h"
+#include "tools/tidemark/queue_view.h"
 #include "tools/tidemark/session.h"
 
 /// `group check`, for monitoring.
@@ -35,8 +36,8 @@ Exit answer(int code, const std::string& text, boost::json::object object, const
 }
 
 Exit unknown(const GroupCheckOptions& options, const Error& error, const Globals& globals) {
-  return answer(kUnknown, printable_text(options.group) + ": " + printable_text(error.detail),
-                boost::json::object{{"group", printable_text(options.group)}}, globals);
+  return answer(kUnknown, printable_text(options.name.group) + ": " + printable_text(error.detail),
+                boost::json::object{{"group", printable_text(options.name.group)}}, globals);
 }
 
 }  // namespace
@@ -48,17 +49,23 @@ Exit group_check(const GroupCheckOptions& options, const Globals& globals) {
   if (!critical) return unknown(options, critical.error(), globals);
   Result<Client> client = connect(globals);
   if (!client) return unknown(options, client.error(), globals);
-  const Result<GroupDescription> group = client->groups().describe(options.group);
-  if (!group) return unknown(options, group.error(), globals);
+  const Result<AnyGroup> found = find_group(*client, options.name);
+  if (!found) return unknown(options, found.error(), globals);
+  const auto* const queue = std::get_if<QueueDescription>(&*found);
+  const GroupDescription group = queue != nullptr ? as_group(*queue) : std::get<GroupDescription>(*found);
 
-  int code = severity(group->verdict);
-  const double behind = group->lag_seconds.value_or(0);
+  int code = severity(group.verdict);
+  const double behind = group.lag_seconds.value_or(0);
   if (*warning && behind >= **warning) code = std::max(code, 1);
   if (*critical && behind >= **critical) code = std::max(code, 2);
-  std::string text = fmt::format("{} {}", printable_text(group->name), group->verdict);
-  if (!group->cause.empty()) text += " (" + printable_text(group->cause) + ")";
-  text += fmt::format(", lag {}, {} behind", group->lag ? std::to_string(*group->lag) : "unknown", lag_time_text(group->lag_seconds));
-  return answer(code, text, group_to_json(*group), globals);
+  std::string text = fmt::format("{} {}", printable_text(group.name), group.verdict);
+  if (!group.cause.empty()) text += " (" + printable_text(group.cause) + ")";
+  text += fmt::format(", lag {}, {} behind", group.lag ? std::to_string(*group.lag) : "unknown", lag_time_text(group.lag_seconds));
+  if (queue != nullptr) {
+    const QueueCounts counts = queue->counts();
+    text += fmt::format(", {} retrying, {} parked, {} dead", counts.retrying + counts.delayed, counts.parked, counts.dead);
+  }
+  return answer(code, text, queue != nullptr ? group_to_json(*queue) : group_to_json(group), globals);
 }
 
 }  // namespace tidemark::tools

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "tools/tidemark/group_target.h"
+
 namespace tidemark::tools {
 namespace {
 
@@ -42,7 +44,7 @@ Status GroupConsumption::prepare() {
   for (const std::string& topic : plan_.stream.topics) {
     if (const auto description = client_.admin().describe_topic(topic); !description) return description.error();
   }
-  const Result<GroupDescription> group = client_.groups().describe(plan_.stream.group);
+  const Result<AnyGroup> group = find_group(client_, {.group = plan_.stream.group, .topic = {}, .kind = "stream"});
   if (!group && group.error().code != Errc::unknown_group) return group.error();
   if (group && plan_.start_was_named) {
     write_stderr(

@@ -34,12 +34,6 @@ boost::json::value seconds_or_null(const std::optional<double>& seconds) {
   return std::round(*seconds * 1000) / 1000;
 }
 
-/// Names of groups and members are any bytes: shown printable, and exact beside it where the two differ.
-void add_name(boost::json::object& object, std::string_view key, const std::string& name) {
-  object[key] = printable_text(name);
-  if (!is_utf8(name)) object[std::string(key) + "_base64"] = to_base64(name);
-}
-
 boost::json::array partitions_to_json(const TopicPartitions& partitions) {
   boost::json::array list;
   for (const TopicPartition& where : partitions) list.push_back({{"topic", where.topic}, {"partition", where.partition}});
@@ -116,12 +110,20 @@ std::string lag_line(const GroupPartitionLag& lag) {
     add_name(tail, "member", lag.member);
   }
   tail["verdict"] = lag.verdict;
+  if (lag.waiting) tail["waiting"] = *lag.waiting;
+  if (lag.in_flight) tail["in_flight"] = *lag.in_flight;
+  if (lag.retrying) tail["retrying"] = *lag.retrying;
   std::string first = boost::json::serialize(head), last = boost::json::serialize(tail);
   first.pop_back();
   return first + ",\"lag_seconds\":" + (lag.lag_seconds ? fmt::format("{:.3f}", *lag.lag_seconds) : "null") + "," + last.substr(1);
 }
 
 }  // namespace
+
+void add_name(boost::json::object& object, std::string_view key, const std::string& name) {
+  object[key] = printable_text(name);
+  if (!is_utf8(name)) object[std::string(key) + "_base64"] = to_base64(name);
+}
 
 std::string lag_time_text(std::optional<double> seconds, bool estimated) {
   if (!seconds) return "-";
@@ -157,7 +159,7 @@ boost::json::object group_to_json(const GroupDescription& group) {
   object["cause"] = printable_text(group.cause);
   object["lag"] = or_null(group.lag);
   object["lag_seconds"] = seconds_or_null(group.lag_seconds);
-  // The first two are for when rates are known, the others for work queues.
+  // The first two are for when rates are known, the others for queue groups.
   for (const char* const field : {"eta_seconds", "headroom_seconds", "waiting", "in_flight", "retrying", "parked", "dead"}) {
     object[field] = nullptr;
   }
@@ -180,16 +182,21 @@ boost::json::object group_details_to_json(const GroupDescription& group) {
 }
 
 std::string group_table(std::span<const GroupDescription> groups, bool wide) {
-  std::vector<Table::Column> columns = {{"GROUP"}, {"KIND"}, {"STATE"}, {"MEMBERS", true}, {"LAG", true}, {"LAG TIME", true}, {"VERDICT"}};
-  if (wide) columns.insert(columns.end(), {{"CAUSE"}, {"PROTOCOL"}, {"TOPICS"}, {"CREATED"}, {"SETTINGS"}});
+  std::vector<Table::Column> columns = {{"GROUP"},         {"KIND"},      {"TOPICS"},         {"STATE"},
+                                        {"MEMBERS", true}, {"LAG", true}, {"LAG TIME", true}, {"VERDICT"}};
+  if (wide) columns.insert(columns.end(), {{"CAUSE"}, {"PROTOCOL"}, {"CREATED"}, {"SETTINGS"}});
   Table table(std::move(columns));
   for (const GroupDescription& group : groups) {
-    std::vector<std::string> cells = {
-        group.name,   group.kind, group.state, std::to_string(group.members.size()), or_dash(group.lag), lag_time_text(group.lag_seconds),
-        group.verdict};
+    std::vector<std::string> cells = {group.name,
+                                      group.kind,
+                                      fmt::format("{}", fmt::join(group.topics, " ")),
+                                      group.state,
+                                      std::to_string(group.members.size()),
+                                      or_dash(group.lag),
+                                      lag_time_text(group.lag_seconds),
+                                      group.verdict};
     if (wide) {
-      cells.insert(cells.end(), {group.cause, group.protocol, fmt::format("{}", fmt::join(group.topics, " ")), format_time(group.created),
-                                 settings_text(group.settings)});
+      cells.insert(cells.end(), {group.cause, group.protocol, format_time(group.created), settings_text(group.settings)});
     }
     table.add(std::move(cells));
   }
@@ -223,6 +230,8 @@ std::string lag_to_json(std::span<const GroupPartitionLag> lags, OutputFormat fo
 std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide) {
   std::vector<Table::Column> columns = {{"GROUP"},     {"TOPIC"},          {"PARTITION", true}, {"FLOOR", true}, {"END", true},
                                         {"LAG", true}, {"LAG TIME", true}, {"VERDICT"},         {"MEMBER"}};
+  const bool queues = std::ranges::any_of(lags, [](const GroupPartitionLag& lag) { return lag.waiting.has_value(); });
+  if (queues) columns.insert(columns.end(), {{"WAITING", true}, {"IN FLIGHT", true}, {"RETRYING", true}});
   if (wide) columns.insert(columns.end(), {{"START", true}, {"CAUSE"}});
   Table table(std::move(columns));
   for (const GroupPartitionLag& lag : lags) {
@@ -235,6 +244,7 @@ std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide) {
                                       lag_time_text(lag.lag_seconds, lag.lag_estimated),
                                       lag.verdict,
                                       lag.member.empty() ? "-" : lag.member};
+    if (queues) cells.insert(cells.end(), {or_dash(lag.waiting), or_dash(lag.in_flight), or_dash(lag.retrying)});
     if (wide) cells.insert(cells.end(), {std::to_string(lag.log_start.value), lag.cause});
     table.add(std::move(cells));
   }
@@ -249,7 +259,7 @@ boost::json::array members_to_json(std::span<const GroupMemberDescription> membe
     add_name(object, "client_id", member.client_id);
     object["host"] = printable_text(member.host);
     object["partitions"] = partitions_to_json(member.partitions);
-    object["in_flight"] = nullptr;  // Of work queues.
+    object["in_flight"] = nullptr;  // Of queue groups.
     object["last_seen_time"] = format_time(member.last_seen);
     object["last_seen_ms"] = member.last_seen.time_since_epoch().count();
     object["instance"] = nullptr;

@@ -14,6 +14,8 @@
 /// Groups as JSON and as text for people.
 namespace tidemark::tools {
 
+/// Names of groups and members are any bytes: shown printable, and exact beside it, as KEY_base64, where the two differ.
+void add_name(boost::json::object& object, std::string_view key, const std::string& name);
 /// "0.0s", "12.3s", "3m20s"; "-" when it is not known. `estimated` puts a ~ before it.
 std::string lag_time_text(std::optional<double> seconds, bool estimated = false);
 /// 0 for what is fine, 1 for a warning, 2 for what needs somebody: as monitoring plugins count.

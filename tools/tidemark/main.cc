@@ -68,6 +68,7 @@ Exit run(int argc, char** argv) {
   add_produce_command(root, invocation);
   add_consume_command(root, invocation);
   add_group_commands(root, invocation);
+  add_dlq_commands(root, invocation);
   add_get_command(root, invocation);
   add_find_command(root, invocation);
   add_replay_command(root, invocation);

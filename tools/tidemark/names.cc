@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,10 @@ Result<std::vector<std::string>> find_names(Client& client, const std::string& o
     const Result<std::vector<GroupDescription>> groups = client.groups().list();
     if (!groups) return groups.error();
     for (const GroupDescription& group : *groups) names.push_back(group.name);
+    // Queue groups on several topics may have one name.
+    std::ranges::sort(names);
+    const auto repeated = std::ranges::unique(names);
+    names.erase(repeated.begin(), repeated.end());
     return names;
   }
   const Result<std::vector<TopicDescription>> topics = client.admin().list_topics();

@@ -38,6 +38,7 @@ void add_topic_commands(CLI::App& root, Invocation& invocation);
 void add_produce_command(CLI::App& root, Invocation& invocation);
 void add_consume_command(CLI::App& root, Invocation& invocation);
 void add_group_commands(CLI::App& root, Invocation& invocation);
+void add_dlq_commands(CLI::App& root, Invocation& invocation);
 void add_get_command(CLI::App& root, Invocation& invocation);
 void add_find_command(CLI::App& root, Invocation& invocation);
 void add_replay_command(CLI::App& root, Invocation& invocation);

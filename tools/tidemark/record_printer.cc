@@ -14,6 +14,7 @@ void append_page(const RecordFields& record, std::string& out) {
   for (const Header& header : record.headers) {
     out += "header  " + printable_text(header.name) + "=" + (header.value ? printable_text(*header.value) : "(null)") + "\n";
   }
+  if (record.deliveries) fmt::format_to(std::back_inserter(out), "times   handed out {}\n", *record.deliveries);
   out += "value   " + (record.value ? printable_text(*record.value) : "(null)") + "\n";
 }
 
@@ -26,13 +27,14 @@ Result<RecordPrinter> RecordPrinter::make(const std::string& format, char delimi
   return RecordPrinter(*std::move(parsed), delimiter, output);
 }
 
-void RecordPrinter::append(const Message& message, std::string& out) const {
+void RecordPrinter::append(const Message& message, std::string& out, std::optional<std::int64_t> deliveries) const {
   if (!format_ && output_ == OutputFormat::table) {
     out += message.value().value_or("");
     out += delimiter_;
     return;
   }
   RecordFields fields = fields_of(message);
+  fields.deliveries = deliveries;
   std::vector<Header> headers;
   if (!format_ || format_->uses_headers()) headers = message.headers();
   fields.headers = headers;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,7 +19,8 @@ class RecordPrinter {
   /// `format` empty: values. Error invalid_argument.
   static Result<RecordPrinter> make(const std::string& format, char delimiter, OutputFormat output);
 
-  void append(const Message& message, std::string& out) const;
+  /// `deliveries`: as a queue group counts them.
+  void append(const Message& message, std::string& out, std::optional<std::int64_t> deliveries = std::nullopt) const;
 
  private:
   RecordPrinter(std::optional<RecordFormat> format, char delimiter, OutputFormat output)
