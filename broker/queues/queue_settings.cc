@@ -162,7 +162,7 @@ constexpr std::array kSettings = {
             [](std::string_view text, Timestamp, QueueSettings& s) { return read_integer(text, 0, kPendingMax, s.max_pending_member); }},
     Setting{"on.dead",
             [](std::string_view text, Timestamp, QueueSettings& s) {
-              return read_word<OnDead>(text, {{"continue", OnDead::go_on}, {"stop", OnDead::stop}}, s.on_dead);
+              return read_word<OnDead>(text, {{"continue", OnDead::go_on}, {"stop-key", OnDead::stop}}, s.on_dead);
             }},
     Setting{
         "ordering",

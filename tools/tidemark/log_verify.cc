@@ -95,7 +95,7 @@ Exit log_verify(const std::string& path, const Globals& globals) {
     const std::string name = topic ? topic->name : id.to_string();
     const std::int32_t partitions = std::max(topic ? topic->partitions : 0, states.partitions_of(id));
     for (std::int32_t p = 0; p < partitions; ++p) {
-      const broker::PartitionState known = states.find(id, p);
+      const broker::PartitionState known = states.take({id, p});
       const std::string place = (*directory)->partition_directory(id, p);
       const Result<storage::PartitionCheck> check = storage::verify_partition(files, place, known.log_start, known.checkpoint);
       if (!check) return tools::report(check.error(), globals.output);

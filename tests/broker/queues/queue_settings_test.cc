@@ -63,7 +63,7 @@ TEST(QueueSettings, every_setting_is_obeyed) {
                                      {"lookahead", "500"},
                                      {"max.pending", "77"},
                                      {"max.pending.member", "7"},
-                                     {"on.dead", "stop"},
+                                     {"on.dead", "stop-key"},
                                      {"ordering", "key"},
                                      {"paused.until", "forever"},
                                      {"redelivery", "off"}});
@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"dead_letter_name", "dead.letter.topic", "no name", "none or the name of a topic"},
         Bad{"dead_letter_internal", "dead.letter.topic", "__tidemark_x", "broker's own"},
         Bad{"max_pending", "max.pending", "many", "0..100000000"}, Bad{"max_pending_member", "max.pending.member", "-1", "0..100000000"},
-        Bad{"ordering", "ordering", "strict", "none key single"}, Bad{"on_dead", "on.dead", "go_on", "continue stop"},
+        Bad{"ordering", "ordering", "strict", "none key single"}, Bad{"on_dead", "on.dead", "go_on", "continue stop-key"},
         Bad{"lookahead_small", "lookahead", "15", "16..1000000"}, Bad{"lookahead_large", "lookahead", "1000001", "16..1000000"},
         Bad{"filter", "filter", "key ==", ""}, Bad{"paused", "paused.until", "later", "forever or a time"},
         Bad{"late_acks", "late.acks", "yes", "accept refuse"}, Bad{"redelivery", "redelivery", "true", "on off"},
