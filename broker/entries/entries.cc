@@ -5,6 +5,8 @@
 namespace tidemark::broker {
 namespace {
 
+constexpr std::chrono::milliseconds kShownSoon{1};
+
 /// Streams that come into being with their first entry.
 TopicSpec stream_spec(std::string name) {
   return {.name = std::move(name),
@@ -74,7 +76,15 @@ void EntriesImpl::create(std::string name, Done<std::shared_ptr<const Topic>> do
     // Somebody else was faster: theirs will do.
     const auto theirs = broker.shards[0]->topics->by_name.find(name);
     const bool there = theirs != broker.shards[0]->topics->by_name.end();
-    if (made || made.error().code != Errc::topic_exists || !there) return done(std::move(made));
+    if (made || made.error().code != Errc::topic_exists) return done(std::move(made));
+    if (!there) {
+      // Recorded, and about to be shown.
+      broker.shards[0]->shard.run_after(kShownSoon, [this, name, done = std::move(done)]() mutable {
+        if (broker.stopping) return done(Error{Errc::shutting_down, "the broker is stopping"});
+        create(std::move(name), std::move(done));
+      });
+      return;
+    }
     if (theirs->second->effective.entry_id == EntryIdMode::time) return done(theirs->second);
     done(not_a_stream(name));
   });
