@@ -4,6 +4,9 @@
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
+#include "protocol/http/ask.h"
+#include "protocol/http/console_pages.h"
+
 namespace tidemark::http {
 namespace {
 
@@ -78,23 +81,8 @@ class Gathering : public std::enable_shared_from_this<Gathering> {
 
 }  // namespace
 
-void BrokerPages::attach(broker::Broker& broker, broker::Runtime& runtime) {
-  const std::lock_guard lock(mutex_);
-  engine_ = {.broker = &broker, .runtime = &runtime, .absent_reason = {}};
-}
-
-void BrokerPages::detach(std::string reason) {
-  const std::lock_guard lock(mutex_);
-  engine_ = {.broker = nullptr, .runtime = nullptr, .absent_reason = std::move(reason)};
-}
-
-BrokerPages::Engine BrokerPages::engine() const {
-  const std::lock_guard lock(mutex_);
-  return engine_;
-}
-
 void BrokerPages::readiness(UniqueFunction<void(Reply)> done) const {
-  const Engine now = engine();
+  const BrokerLink::Engine now = link_->engine();
   if (now.broker == nullptr) return done(readiness_reply({now.absent_reason}));
   now.runtime->shard(0).post([broker = now.broker, done = std::move(done)]() mutable {
     broker->status(context(), [done = std::move(done)](Result<broker::BrokerStatus> status) mutable {
@@ -106,12 +94,13 @@ void BrokerPages::readiness(UniqueFunction<void(Reply)> done) const {
 }
 
 void BrokerPages::metrics(bool by_partition, UniqueFunction<void(Reply)> done) const {
-  const Engine now = engine();
+  const BrokerLink::Engine now = link_->engine();
   if (now.broker == nullptr) return done(unavailable(now.absent_reason));
   MetricsSnapshot begun;
-  begun.version = facts_.version;
-  begun.started = facts_.started;
-  begun.connections = facts_.connections();
+  const ServerFacts& facts = link_->facts();
+  begun.version = facts.version;
+  begun.started = facts.started;
+  if (facts.connections) begun.connections = facts.connections();
   broker::Executor& renderer = now.runtime->disk_pool();  // Thousands of series take milliseconds: not on a shard.
   auto render = [by_partition, &renderer, done = std::move(done)](Result<MetricsSnapshot> snapshot) mutable {
     if (!snapshot) return done(unavailable(snapshot.error().to_string()));
@@ -125,15 +114,25 @@ void BrokerPages::metrics(bool by_partition, UniqueFunction<void(Reply)> done) c
   shard.post([gathering] { gathering->start(); });
 }
 
-std::map<std::string, Page> BrokerPages::pages() {
+Router rest_router(const std::shared_ptr<BrokerLink>& link) {
+  Router router;
+  add_topic_routes(router, link);
+  add_group_routes(router, link);
+  add_status_routes(router, link);
+  return router;
+}
+
+Site BrokerPages::site() {
   using Done = UniqueFunction<void(Reply)>;
   const std::shared_ptr<BrokerPages> self = shared_from_this();
-  return {
-      {"/healthz", [](Done done) { done({.status = 200, .body = "ok\n"}); }},
-      {"/readyz", [self](Done done) { self->readiness(std::move(done)); }},
-      {"/metrics", [self](Done done) { self->metrics(false, std::move(done)); }},
-      {"/metrics/partitions", [self](Done done) { self->metrics(true, std::move(done)); }},
-  };
+  Site site;
+  site.pages = console_pages();
+  site.pages["/healthz"] = [](Done done) { done({.status = 200, .body = "ok\n"}); };
+  site.pages["/readyz"] = [self](Done done) { self->readiness(std::move(done)); };
+  site.pages["/metrics"] = [self](Done done) { self->metrics(false, std::move(done)); };
+  site.pages["/metrics/partitions"] = [self](Done done) { self->metrics(true, std::move(done)); };
+  site.router = rest_router(link_);
+  return site;
 }
 
 }  // namespace tidemark::http

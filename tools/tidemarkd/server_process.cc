@@ -14,6 +14,8 @@ namespace {
 
 using boost::asio::ip::tcp;
 
+constexpr std::uint64_t kHttpBodyBytesMax = 1024ull * 1024;
+
 std::vector<tcp::endpoint> endpoints(const ListenAddress& address) {
   std::vector<tcp::endpoint> result;
   for (const std::string& ip : address.addresses()) result.emplace_back(boost::asio::ip::make_address(ip), address.port);
@@ -86,11 +88,22 @@ Status ServerProcess::start() {
 
 Status ServerProcess::start_http() {
   if (!config_.http.enabled) return {};
-  pages_ = std::make_shared<http::BrokerPages>(http::BrokerPages::Facts{
-      .version = TIDEMARK_VERSION, .started = SystemClock().now(), .connections = [this] { return connections(); }});
+  http::ServerFacts facts;
+  facts.version = TIDEMARK_VERSION;
+  facts.started = SystemClock().now();
+  facts.connections = [this] { return connections(); };
+  facts.doctor = [this] {
+    std::vector<http::ServerFacts::Check> checks;
+    for (DoctorCheck& found : doctor()) {
+      checks.push_back({std::move(found.check), std::string(to_string(found.result)), std::move(found.value), std::move(found.advice)});
+    }
+    return checks;
+  };
+  pages_ = std::make_shared<http::BrokerPages>(std::move(facts));
   http::HttpOptions options;
   options.endpoints = endpoints(config_.http);
-  http_ = std::make_unique<http::HttpServer>(std::move(options), pages_->pages());
+  options.body_bytes_max = kHttpBodyBytesMax;
+  http_ = std::make_unique<http::HttpServer>(std::move(options), pages_->site());
   if (const Status started = http_->start(); !started) return with_advice(started.error(), "--http");
   http_running_ = http_.get();
   http_port_ = http_->port();
