@@ -7,6 +7,7 @@
 #include "broker/epoch_search.h"
 #include "broker/groups/groups_impl.h"
 #include "broker/many_reads.h"
+#include "broker/queues/queues_impl.h"
 #include "storage/base/log.h"
 
 namespace tidemark::broker {
@@ -41,7 +42,9 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       shards(make_shards(runtime, options)),
       jobs(job_services()),
       groups_impl(std::make_shared<GroupsImpl>(*this)),
-      groups(std::make_unique<Groups>(groups_impl)) {}
+      groups(std::make_unique<Groups>(groups_impl)),
+      queues_impl(std::make_shared<QueuesImpl>(*this)),
+      queues(std::make_unique<Queues>(queues_impl)) {}
 
 Broker::Impl::~Impl() { committer.reset(); }
 
@@ -190,7 +193,11 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
   for (const storage::StreamKey& stream : streams) {
     const std::optional<PartitionKey> key = PartitionKey::from_stream(stream);
     const bool of_group = stream.kind == storage::StreamKind::group;
-    const std::size_t home = key ? home_of(*key) : of_group ? groups_impl->home_of(stream.id) : kMetadataShard;
+    const bool of_queue = stream.kind == storage::StreamKind::group_partition;
+    const std::size_t home = key        ? home_of(*key)
+                             : of_group ? groups_impl->home_of(stream.id)
+                             : of_queue ? queues_impl->home_of(stream)
+                                        : kMetadataShard;
     on_shard(home, [this, home, key, stream] {
       std::vector<storage::StateRecord> records;
       if (key) {
@@ -202,6 +209,8 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
         }
       } else if (stream.kind == storage::StreamKind::group) {
         records = groups_impl->snapshot(home, stream);
+      } else if (stream.kind == storage::StreamKind::group_partition) {
+        records = queues_impl->snapshot(home, stream);
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
       } else if (stream.kind == storage::StreamKind::job) {
@@ -233,6 +242,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Runtime& runtime, storage::FileSyst
 std::shared_ptr<const TopicTable> Broker::topics() const { return impl_->shards[impl_->current_shard()]->topics; }
 const BrokerOptions& Broker::options() const { return impl_->options; }
 Groups& Broker::groups() { return *impl_->groups; }
+Queues& Broker::queues() { return *impl_->queues; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
 namespace {
@@ -480,9 +490,12 @@ void Broker::Impl::stop_partitions(Done<void> done) {
   groups_done->done = [this, done = std::move(done)]() mutable {
     on_shard(kMetadataShard, [this, done = std::move(done)]() mutable { drain_partitions(std::move(done)); });
   };
-  groups_done->left += shards.size();
+  groups_done->left += 2 * shards.size();
   on_all_shards(
-      [this, groups_done](ShardState& shard) { groups_impl->drain(shard.shard.index(), [groups_done] { groups_done->one_less(); }); },
+      [this, groups_done](ShardState& shard) {
+        groups_impl->drain(shard.shard.index(), [groups_done] { groups_done->one_less(); });
+        queues_impl->drain(shard.shard.index(), [groups_done] { groups_done->one_less(); });
+      },
       [groups_done] { groups_done->one_less(); });
 }
 

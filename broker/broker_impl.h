@@ -110,6 +110,8 @@ struct Broker::Impl {
 
   std::shared_ptr<GroupsImpl> groups_impl;
   std::unique_ptr<Groups> groups;
+  std::shared_ptr<QueuesImpl> queues_impl;
+  std::unique_ptr<Queues> queues;
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;

@@ -2,6 +2,7 @@
 
 #include "broker/broker_impl.h"
 #include "broker/groups/groups_impl.h"
+#include "broker/queues/queues_impl.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 #include "storage/batch/filler_batch.h"
@@ -58,6 +59,8 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
       return recovered.apply(record);
     case storage::StreamKind::group:
       return groups_impl->replay(record);
+    case storage::StreamKind::group_partition:
+      return queues_impl->replay(record);
     case storage::StreamKind::job:
       return jobs.replay(record);
     case storage::StreamKind::broker: {
@@ -99,6 +102,7 @@ Status Broker::Impl::open_partitions() {
   }
   recovered.clear();
   groups_impl->recovered();
+  queues_impl->recovered();
   return {};
 }
 
@@ -152,6 +156,7 @@ void Broker::Impl::begin_background_work() {
       schedule_checkpoints(*state);
       schedule_retention(*state);
       groups_impl->begin_background_work(state->shard.index());
+      queues_impl->begin_background_work(state->shard.index());
     });
   }
   // What the state log says of producers may speak of batches that a power cut took: say anew what is there.

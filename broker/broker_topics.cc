@@ -2,6 +2,7 @@
 
 #include "broker/broker_impl.h"
 #include "broker/groups/groups_impl.h"
+#include "broker/queues/queues_impl.h"
 #include "storage/base/log.h"
 
 /// Changes to topics: judged on the metadata shard, recorded in the metadata store, then shown to all shards at once.
@@ -89,6 +90,7 @@ void Broker::Impl::install_table(Task done) {
           if (topic != table->by_id.end()) partition->set_topic(topic->second);
         }
         groups_impl->topics_changed(shard.shard.index());
+        queues_impl->topics_changed(shard.shard.index());
       },
       std::move(done));
 }

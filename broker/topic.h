@@ -37,7 +37,10 @@ struct TopicConfig {
   std::chrono::milliseconds segment_age = std::chrono::hours(24 * 7);
   std::uint32_t message_bytes_max = 1048588;  ///< Of a stored batch, header included.
   bool log_append_time = false;
-  std::optional<Codec> compression;  ///< nullopt: as the producer chose.
+  std::optional<Codec> compression;                     ///< nullopt: as the producer chose.
+  bool record_headers = false;                          ///< `tidemark-*` headers of records are obeyed.
+  std::optional<std::chrono::milliseconds> record_ttl;  ///< Older records go to the dead letters of queue groups; nullopt: never.
+  bool trim_when_acked = false;                         ///< What every group has finished is removed.
 };
 
 /// One configuration key as users see it.

@@ -19,6 +19,7 @@ const std::vector<ConfigKey>& keys() {
       {"compression.type", Type::text, "producer", true, "producer keeps the client's codec; otherwise batches are re-packed"},
       {"compression.zstd.level", Type::integer, "3", false, "re-packing uses the codec's own default"},
       {"dedup.window.ms", Type::integer, "120000", true, "how long a publish with the same dedup id counts as a repeat"},
+      {"dead.letters.of", Type::text, "", true, "the queue group whose dead letters this topic holds; set by the broker"},
       {"delete.retention.ms", Type::integer, "86400000", true, "how long a compacted topic keeps tombstones"},
       {"durability", Type::text, "fsync", true, "fsync, interval or os: what must be on the disk before an acknowledgement"},
       {"entry.id", Type::text, "offset", true, "offset or time: how Redis entry ids are formed; fixed at creation"},
@@ -215,6 +216,9 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "segment.ms") typed.segment_age = std::chrono::milliseconds(number(value));
     if (name == "max.message.bytes") typed.message_bytes_max = static_cast<std::uint32_t>(number(value));
     if (name == "compression.type") typed.compression = value == "uncompressed" ? Codec::none : parse_codec(value);
+    if (name == "record.headers") typed.record_headers = value == "true";
+    if (name == "trim.when.acked") typed.trim_when_acked = value == "true";
+    if (name == "record.ttl" && number(value) >= 0) typed.record_ttl = std::chrono::milliseconds(number(value));
     if (name == "message.timestamp.type") typed.log_append_time = value == "LogAppendTime";
     if (name == "retention.ms") {
       typed.retention.reset();

@@ -217,8 +217,10 @@ struct PartitionLag {
   std::int32_t partition = 0;
   std::optional<Offset> floor;  ///< Everything below is done; nullopt: nothing committed yet.
   Offset log_start;
-  Offset end;                                         ///< Last stable offset.
-  std::optional<std::int64_t> lag;                    ///< end - floor; nullopt without a commit.
+  Offset end;                       ///< Last stable offset.
+  std::optional<std::int64_t> lag;  ///< end - floor; nullopt without a commit. Queue: the three below together.
+  /// Queue groups only.
+  std::optional<std::uint64_t> waiting, in_flight, retrying;
   std::optional<std::chrono::milliseconds> lag_time;  ///< Now minus append time of the record at the floor; 0 when lag is 0.
   bool lag_time_estimated = false;                    ///< The append time was rebuilt from the log.
   std::string member;                                 ///< Empty: none.

@@ -49,6 +49,7 @@ struct QueueSettings {
   std::string filter;              ///< RecordFilter's grammar; records that do not match count as done. Empty: all.
   bool paused = false;
   std::optional<Timestamp> paused_until;  ///< Only with `paused`; nullopt: until somebody resumes.
+  bool keeps_ids = false;                 ///< Remembers the entry ids of what was handed out (Redis).
   bool fence_late_acks = true;            ///< False (Redis): an ack counts whoever sends it and whenever.
   bool redelivers = true;         ///< Released records are handed out again to who asks for new ones. False (Redis): only by a claim.
   bool count_deliveries = false;  ///< The limit counts hand-outs (Redis, Kafka) instead of failures.

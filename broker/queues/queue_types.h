@@ -127,12 +127,12 @@ struct QueueInfo {
 
 struct PendingQuery {
   QueueName name;
-  std::optional<std::int32_t> partition;
-  std::optional<std::string> member;
-  std::vector<EntryState> states;      ///< Empty: all unfinished that were handed out (not `available` with no delivery).
-  std::chrono::milliseconds older{0};  ///< Since the last hand-out.
-  Offset from{0};                      ///< In each partition.
-  std::size_t max = 1000;              ///< At most kPendingRowsMax.
+  std::optional<std::int32_t> partition = std::nullopt;
+  std::optional<std::string> member = std::nullopt;
+  std::vector<EntryState> states = {};  ///< Empty: all unfinished that were handed out (not `available` with no delivery).
+  std::chrono::milliseconds older{0};   ///< Since the last hand-out.
+  Offset from{0};                       ///< In each partition.
+  std::size_t max = 1000;               ///< At most kPendingRowsMax.
 };
 struct PendingRow {
   std::int32_t partition = 0;
@@ -154,11 +154,11 @@ struct QueueAction {
   };
   QueueName name;
   Kind kind = Kind::release;
-  std::optional<std::string> member;                     ///< release: only what this one has.
-  std::chrono::milliseconds older{0};                    ///< release: only what was handed out so long ago.
-  std::vector<std::pair<std::int32_t, Offset>> offsets;  ///< Only these; empty: all. At most kSettlementsMax.
-  std::string match;                                     ///< kick: only records this filter matches.
-  bool execute = true;                                   ///< False: only count.
+  std::optional<std::string> member = std::nullopt;           ///< release: only what this one has.
+  std::chrono::milliseconds older{0};                         ///< release: only what was handed out so long ago.
+  std::vector<std::pair<std::int32_t, Offset>> offsets = {};  ///< Only these; empty: all. At most kSettlementsMax.
+  std::string match = {};                                     ///< kick: only records this filter matches.
+  bool execute = true;                                        ///< False: only count.
 };
 struct QueueActionReply {
   std::uint64_t records = 0;  ///< That it did, or would do, this to.
@@ -218,11 +218,11 @@ struct DeadLetter {
 };
 struct RedriveRequest {
   std::string group;
-  std::optional<std::string> topic;  ///< Only those from this topic.
-  std::string match;                 ///< RecordFilter; empty: all.
-  std::size_t max = 0;               ///< 0: all that are there now.
-  double records_per_second = 0;     ///< 0: as fast as it goes.
-  std::optional<std::string> to;     ///< Publish there, for everybody, instead of giving them back to the group.
+  std::optional<std::string> topic = std::nullopt;  ///< Only those from this topic.
+  std::string match = {};                           ///< RecordFilter; empty: all.
+  std::size_t max = 0;                              ///< 0: all that are there now.
+  double records_per_second = 0;                    ///< 0: as fast as it goes.
+  std::optional<std::string> to = std::nullopt;     ///< Publish there, for everybody, instead of giving them back to the group.
   bool dry_run = false;
 };
 struct RedriveReply {

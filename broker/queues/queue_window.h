@@ -57,7 +57,7 @@ struct PendingEntry {
   std::uint32_t deliveries = 0;
   std::uint32_t failures = 0;
   std::string_view reason;  ///< Of the last failure; may be empty.
-  EntryId id;               ///< In groups that keep ids (`keeps_ids`).
+  EntryId id;               ///< In groups that keep ids (QueueSettings::keeps_ids).
 };
 
 /// By state. Each unfinished record below the cursor is in exactly one of the first six.
@@ -132,6 +132,7 @@ class QueueWindow {
  public:
   static constexpr std::int64_t kSliceOffsets = 65'536;
   static constexpr std::size_t kReasonBytesMax = 1024;
+  static constexpr std::size_t kMoveOffsetsMax = 100'000;
   static constexpr std::size_t kReasonsKept = 100'000;  ///< Texts in memory; further failures are counted without their text.
 
   struct Identity {
@@ -141,7 +142,7 @@ class QueueWindow {
   };
 
   /// A new window; nothing is recorded before the first change.
-  QueueWindow(Identity identity, Offset start, bool keeps_ids, std::shared_ptr<const QueueSettings> settings);
+  QueueWindow(Identity identity, Offset start, std::shared_ptr<const QueueSettings> settings);
   ~QueueWindow();
 
   const Identity& identity() const;
@@ -205,7 +206,7 @@ class QueueWindow {
   std::vector<Offset> choose(std::string_view member, std::size_t max, Timestamp now) const;
   /// How many the member may get at most, by the caps.
   std::size_t room(std::string_view member) const;
-  /// Hands out what of `offsets` is available; `ids` in groups that keep ids, one for each. Answers runs, in the order given.
+  /// Hands out what of `offsets` is available; `ids`: one for each, or none. Answers runs, in the order given.
   std::vector<TakenRun> take(std::string_view member, std::span<const Offset> offsets, std::span<const EntryId> ids, Timestamp now);
   /// Whatever state [run) is in: handed out anew, with a count of one (Redis: a `>` read after XGROUP SETID went back). Moves the cursor.
   std::vector<TakenRun> take_new(std::string_view member, OffsetRun run, std::span<const EntryId> ids, Timestamp now);
@@ -229,6 +230,8 @@ class QueueWindow {
   void extend_all(std::string_view member, Timestamp now);
   /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before.
   bool claim(std::string_view member, const EntryClaim& claim, Timestamp now);
+  /// The record turned out to be gone from the log: finished. False: it was already.
+  bool gone(Offset offset);
   /// Leases that ran out and delays that are over, at most about `max` entries; the rest stays due.
   void expire(Timestamp now, std::size_t max);
 
@@ -245,8 +248,11 @@ class QueueWindow {
   const std::optional<Move>& move() const;  ///< Under way; after a restart: to be repeated.
   /// The copies are durable, but for `lost` ones, whose record is gone: all are finished.
   void end_move(std::span<const Offset> lost);
-  void set_producer(std::int64_t id, std::int16_t epoch);  ///< Of the moves.
-  std::int64_t producer_id() const;                        ///< -1: none yet.
+  /// Dying, and there is no place for it among the dead letters: parked instead. Pre: not in a move.
+  void park(Offset offset, std::string_view why);
+  /// Of the moves; sequences begin anew.
+  void set_producer(std::int64_t id, std::int16_t epoch);
+  std::int64_t producer_id() const;  ///< -1: none yet.
   std::int16_t producer_epoch() const;
   std::int32_t next_sequence() const;
 
@@ -286,7 +292,7 @@ class QueueWindow {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Stream ids: topic UUID (16 bytes), partition (4, big-endian), slice (8, big-endian; -1: head), group name.
+/// Stream ids: topic UUID (16 bytes), partition (4, big-endian; -1: the group itself, no window), slice (8, big-endian; -1: head), group name.
 storage::StreamKey queue_stream(const QueueWindow::Identity& identity, std::int64_t slice);
 struct QueueStream {
   QueueWindow::Identity identity;

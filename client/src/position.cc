@@ -1,10 +1,9 @@
 #include "tidemark/position.h"
 
-#include <array>
 #include <charconv>
-#include <cstdio>
 #include <optional>
 
+#include "storage/base/time_text.h"
 #include "storage/base/units.h"
 
 namespace tidemark {
@@ -69,15 +68,7 @@ std::string to_string(const Position& position) {
     case Position::Kind::time:
       break;
   }
-  const auto day = std::chrono::floor<std::chrono::days>(position.time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(position.time - day);
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "@%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-                static_cast<int>(clock.subseconds().count()));
-  return text.data();
+  return "@" + format_time(position.time);
 }
 
 }  // namespace tidemark

@@ -1,6 +1,8 @@
 #include "storage/base/time_text.h"
 
+#include <array>
 #include <charconv>
+#include <cstdio>
 #include <ctime>
 #include <optional>
 #include <string>
@@ -130,6 +132,18 @@ Result<Timestamp> parse_time(std::string_view text, Timestamp now) {
   const std::optional<Timestamp> time = from_civil(*civil, zone);
   if (!time || !rest.empty()) return malformed(text, kExpected);
   return *time;
+}
+
+std::string format_time(Timestamp time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(time - day);
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
+                static_cast<int>(clock.subseconds().count()));
+  return text.data();
 }
 
 }  // namespace tidemark

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <string_view>
 
 #include "storage/base/clock.h"
@@ -14,5 +15,7 @@ namespace tidemark {
 Result<Timestamp> parse_time(std::string_view text, Timestamp now);
 /// A duration that has a unit: a bare number is a count of something else. Error invalid_argument.
 Result<std::chrono::milliseconds> parse_span(std::string_view text);
+/// "2026-03-01T10:00:00.250Z"; RFC 3339 in UTC with milliseconds.
+std::string format_time(Timestamp time);
 
 }  // namespace tidemark

@@ -78,15 +78,6 @@ std::string to_base64(std::string_view bytes) {
   return text;
 }
 
-std::string format_time(Timestamp time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(time - day);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                     static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
-}
-
 std::string format_bytes_decimal(std::uint64_t bytes) {
   const auto value = static_cast<double>(bytes);
   // The bounds are where one decimal would round up to 1000.0 of the smaller unit.

@@ -12,6 +12,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/result.h"
 #include "storage/base/text.h"
+#include "storage/base/time_text.h"
 
 /// How results reach people and programs: data on stdout, talk on stderr.
 namespace tidemark::tools {
@@ -27,8 +28,6 @@ inline bool is_json(OutputFormat format) { return format == OutputFormat::json |
 std::string printable_text(std::string_view bytes);
 std::string to_base64(std::string_view bytes);
 
-/// "2026-03-01T10:00:00.250Z"; RFC 3339 in UTC with milliseconds.
-std::string format_time(Timestamp time);
 /// Decimal units, as disks and networks are sold: "12.3 MB", "512 B".
 std::string format_bytes_decimal(std::uint64_t bytes);
 /// "0.8 s", "61.2 s": one decimal.
