@@ -23,6 +23,7 @@ class Ask {
   Ask(std::shared_ptr<BrokerLink> link, BrokerLink::Engine engine, Call call, UniqueFunction<void(Reply)> done);
 
   broker::Broker& broker() const { return *state_->engine.broker; }
+  broker::LagMonitor& lag() const { return *state_->engine.lag; }
   broker::Runtime& runtime() const { return *state_->engine.runtime; }
   const ServerFacts& facts() const { return state_->link->facts(); }
   const Call& call() const { return state_->call; }
@@ -68,6 +69,7 @@ using AskHandler = void (*)(const Ask&);
 void add_topic_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_record_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_group_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
+void add_queue_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_replay_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_status_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/broker.h"
+#include "broker/lag/lag_monitor.h"
 #include "broker/runtime.h"
 
 namespace tidemark::http {
@@ -32,6 +33,7 @@ class BrokerLink {
  public:
   struct Engine {
     broker::Broker* broker = nullptr;  ///< Null: not there, `absent_reason` says why.
+    broker::LagMonitor* lag = nullptr;
     broker::Runtime* runtime = nullptr;
     std::string absent_reason = "starting: the data directory is being recovered";
   };
@@ -39,9 +41,9 @@ class BrokerLink {
   explicit BrokerLink(ServerFacts facts) : facts_(std::move(facts)) {}
 
   const ServerFacts& facts() const { return facts_; }
-  /// Broker and runtime must live until detach() and one stop() of the broker after it.
-  void attach(broker::Broker& broker, broker::Runtime& runtime) { set({&broker, &runtime, {}}); }
-  void detach(std::string reason) { set({nullptr, nullptr, std::move(reason)}); }
+  /// They must live until detach() and one stop() of the broker after it.
+  void attach(broker::Broker& broker, broker::LagMonitor& lag, broker::Runtime& runtime) { set({&broker, &lag, &runtime, {}}); }
+  void detach(std::string reason) { set({nullptr, nullptr, nullptr, std::move(reason)}); }
   Engine engine() const {
     const std::lock_guard lock(mutex_);
     return engine_;

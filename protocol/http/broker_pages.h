@@ -10,26 +10,24 @@
 
 namespace tidemark::http {
 
-/// What one broker process serves: /healthz, /readyz, /metrics, /metrics/partitions, the REST interface under /api/v1 and the console
+/// What one broker process serves: /healthz, /readyz, /metrics, /metrics/partitions, /metrics/kafka, the REST interface under /api/v1 and the console
 /// under /.
 ///
 /// It is there before the broker is, so that a long recovery can be told from a dead process: /healthz is 200 as soon as the process can
 /// answer; what asks the broker is 503 with a reason until attach() and from detach() on. Thread-safe; the pages share ownership.
 class BrokerPages : public std::enable_shared_from_this<BrokerPages> {
  public:
-  static constexpr std::size_t kTopicsMax = 10'000;  ///< With metrics of their own.
-
   explicit BrokerPages(ServerFacts facts) : link_(std::make_shared<BrokerLink>(std::move(facts))) {}
 
-  /// From now on the pages show this broker. It and the runtime must live until detach() and one stop() of the broker after it.
-  void attach(broker::Broker& broker, broker::Runtime& runtime) { link_->attach(broker, runtime); }
+  /// From now on the pages show this broker. They must live until detach() and one stop() of the broker after it.
+  void attach(broker::Broker& broker, broker::LagMonitor& lag, broker::Runtime& runtime) { link_->attach(broker, lag, runtime); }
   void detach(std::string reason) { link_->detach(std::move(reason)); }
 
   Site site();
 
  private:
   void readiness(UniqueFunction<void(Reply)> done) const;
-  void metrics(bool by_partition, UniqueFunction<void(Reply)> done) const;
+  void metrics(std::string (*text)(const MetricsSnapshot&), UniqueFunction<void(Reply)> done) const;
 
   const std::shared_ptr<BrokerLink> link_;
 };
