@@ -164,6 +164,7 @@ void Broker::Impl::run_due_checkpoints(ShardState& shard) {
 void Broker::Impl::schedule_retention(ShardState& shard) {
   shard.retention_timer = shard.shard.run_after(options.retention_interval, [this, &shard] {
     for (const auto& [key, partition] : shard.partitions) partition->enforce_retention();
+    trim_acked(shard);
     schedule_retention(shard);
   });
 }

@@ -82,6 +82,7 @@ struct Broker::Impl {
   void schedule_checkpoints(ShardState& shard);
   void run_due_checkpoints(ShardState& shard);
   void schedule_retention(ShardState& shard);
+  void trim_acked(ShardState& shard);  ///< trim_acked.cc
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);

@@ -114,7 +114,7 @@ void DeadLetterMover::read(std::shared_ptr<const Topic> target) {
         const Provenance said{.reason = entry ? std::string(entry->reason) : std::string(),
                               .deliveries = std::to_string(entry ? entry->deliveries : 0),
                               .failures = std::to_string(entry ? entry->failures : 0),
-                              .member = entry ? std::string(entry->member) : std::string(),
+                              .member = entry ? std::string(entry->last_member) : std::string(),
                               .last_delivery = entry && entry->delivered != Timestamp{} ? format_time(entry->delivered) : std::string()};
         const std::string offset = std::to_string(next->value);
         std::vector<HeaderView> headers = record.headers();

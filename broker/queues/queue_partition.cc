@@ -329,7 +329,7 @@ void QueuePartition::fetch_chosen(const std::shared_ptr<Work>& work) {
 
 void QueuePartition::finish(const std::shared_ptr<Work>& work) {
   const Timestamp time = now();
-  ReceivedPartition reply{.partition = key_.partition, .runs = {}, .batches = {}};
+  ReceivedPartition reply{.partition = key_.partition, .runs = {}, .batches = {}, .lease = window_->settings().ack_timeout};
   if (!work->chosen.empty()) reply.runs = window_->take(work->asked.member, work->chosen, {}, time);
   if (!work->fresh.empty()) {
     std::vector<TakenRun> runs;

@@ -51,12 +51,13 @@ struct ReceiveRequest {
 
 struct ReceivedPartition {
   std::int32_t partition = 0;
-  std::vector<TakenRun> runs;  ///< In the order to work them off: by priority, then by offset.
-  std::vector<Slice> batches;  ///< Whole batches that contain them, ascending, perhaps with other records in between.
+  std::vector<TakenRun> runs;          ///< In the order to work them off: by priority, then by offset.
+  std::vector<Slice> batches;          ///< Whole batches that contain them, ascending, perhaps with other records in between.
+  std::chrono::milliseconds lease{0};  ///< From now; 0: none.
 };
 struct ReceiveReply {
   std::vector<ReceivedPartition> partitions;  ///< Empty: nothing came in time.
-  std::chrono::milliseconds lease{0};         ///< From now; 0: none.
+  std::chrono::milliseconds lease{0};         ///< Of what came; 0: none.
 };
 
 struct Settlement {

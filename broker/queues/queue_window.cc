@@ -139,7 +139,7 @@ void QueueWindow::Impl::enter(EntryPage& page, Offset offset) {
   pages.note_change(page, offset);
   if (state == EntryState::done) {
     index(page, offset);
-    set_reason(entry, offset, {});
+    set_note(entry, offset, {});
     looked.erase(offset.value);
     entry = QueueEntry();
   } else {
@@ -171,26 +171,48 @@ PendingEntry QueueWindow::Impl::show(Offset offset, const QueueEntry& entry, con
                      .due = {},
                      .deliveries = entry.deliveries,
                      .failures = entry.failures,
+                     .last_member = {},
                      .reason = {},
                      .id = {}};
   if (entry.state() == EntryState::acquired) shown.member = slots[entry.member]->name;
   if (const auto due = due_of(entry)) shown.due = from_ms(*due);
-  if (entry.is(QueueEntry::has_reason)) shown.reason = reasons.at(offset.value);
+  const Story told = story(entry, offset);
+  shown.reason = told.reason;
+  shown.last_member = entry.state() == EntryState::acquired ? shown.member : told.member;
   if (entry.is(QueueEntry::has_id)) shown.id = (*page.ids)[EntryPage::index(offset)];
   return shown;
 }
 
-void QueueWindow::Impl::set_reason(QueueEntry& entry, Offset offset, std::string_view reason) {
+/// One byte for the length of the member's name, the name, the reason.
+std::string QueueWindow::Impl::note(std::string_view member, std::string_view reason) {
+  if (member.empty() && reason.empty()) return {};
+  std::string text(1, static_cast<char>(member.size()));
+  text += member;
+  text += reason.substr(0, kReasonBytesMax);
+  return text;
+}
+
+std::string QueueWindow::Impl::note_of(const QueueEntry& entry, std::string_view reason) const {
+  return note(entry.state() == EntryState::acquired ? std::string_view(slots[entry.member]->name) : std::string_view(), reason);
+}
+
+QueueWindow::Impl::Story QueueWindow::Impl::story(const QueueEntry& entry, Offset offset) const {
+  if (!entry.is(QueueEntry::has_reason)) return {};
+  const std::string_view text = reasons.at(offset.value);
+  const std::size_t name = std::min<std::size_t>(static_cast<unsigned char>(text.front()), text.size() - 1);
+  return {text.substr(1, name), text.substr(1 + name)};
+}
+
+void QueueWindow::Impl::set_note(QueueEntry& entry, Offset offset, std::string_view text) {
   if (entry.is(QueueEntry::has_reason)) {
     const auto old = reasons.find(offset.value);
     reason_bytes -= old->second.size();
     reasons.erase(old);
   }
-  const bool kept = !reason.empty() && reasons.size() < kReasonsKept;
+  const bool kept = !text.empty() && reasons.size() < kReasonsKept;
   if (kept) {
-    const std::string_view cut = reason.substr(0, kReasonBytesMax);
-    reasons.emplace(offset.value, cut);
-    reason_bytes += cut.size();
+    reasons.emplace(offset.value, text);
+    reason_bytes += text.size();
   }
   entry.set(QueueEntry::has_reason, kept);
 }

@@ -56,8 +56,9 @@ struct PendingEntry {
   std::optional<Timestamp> due;  ///< acquired: when it is taken back; delayed: when it is available.
   std::uint32_t deliveries = 0;
   std::uint32_t failures = 0;
-  std::string_view reason;  ///< Of the last failure; may be empty.
-  EntryId id;               ///< In groups that keep ids (QueueSettings::keeps_ids).
+  std::string_view last_member;  ///< Who has it, or who failed last.
+  std::string_view reason;       ///< Of the last failure; may be empty.
+  EntryId id;                    ///< In groups that keep ids (QueueSettings::keeps_ids).
 };
 
 /// By state. Each unfinished record below the cursor is in exactly one of the first six.
@@ -230,6 +231,8 @@ class QueueWindow {
   void extend_all(std::string_view member, Timestamp now);
   /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before.
   bool claim(std::string_view member, const EntryClaim& claim, Timestamp now);
+  /// Finished, whoever has it; counts as done. False: it is finished already, or on its way to the dead letters.
+  bool dismiss(Offset offset);
   /// The record turned out to be gone from the log: finished. False: it was already.
   bool gone(Offset offset);
   /// Leases that ran out and delays that are over, at most about `max` entries; the rest stays due.
@@ -292,7 +295,8 @@ class QueueWindow {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Stream ids: topic UUID (16 bytes), partition (4, big-endian; -1: the group itself, no window), slice (8, big-endian; -1: head), group name.
+/// Stream ids: topic UUID (16 bytes), partition (4, big-endian; -1: the group itself, no window), slice (8, big-endian; -1: head), group
+/// name.
 storage::StreamKey queue_stream(const QueueWindow::Identity& identity, std::int64_t slice);
 struct QueueStream {
   QueueWindow::Identity identity;

@@ -87,7 +87,15 @@ struct QueueWindow::Impl {
   EntryState dead_state() const { return settings->dead_letter_topic.empty() ? EntryState::parked : EntryState::dying; }
   /// Offsets in [from, to) whose state is among `states`, ascending.
   std::vector<Offset> offsets_in(Offset from, Offset to, unsigned states) const;
-  void set_reason(QueueEntry& entry, Offset offset, std::string_view reason);
+  /// What is kept of a failure: who had the record, and why it failed.
+  struct Story {
+    std::string_view member, reason;
+  };
+  static std::string note(std::string_view member, std::string_view reason);
+  std::string note_of(const QueueEntry& entry, std::string_view reason) const;
+  Story story(const QueueEntry& entry, Offset offset) const;
+  /// Empty: nothing is kept any more.
+  void set_note(QueueEntry& entry, Offset offset, std::string_view note);
   void give_up_dying();
 
   // --- Members (queue_members.cc).

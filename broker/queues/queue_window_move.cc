@@ -62,7 +62,7 @@ void QueueWindow::park(Offset offset, std::string_view why) {
   CHECK(w.dying.contains(offset.value) && !w.in_move(offset));
   Impl::Edit entry(w, offset);
   entry->set_state(EntryState::parked);
-  w.set_reason(*entry, offset, why);
+  w.set_note(*entry, offset, Impl::note(w.story(*entry, offset).member, why));
   w.must_tell = true;
 }
 
@@ -83,7 +83,7 @@ bool QueueWindow::kick(Offset offset, Timestamp) {
   Impl::Edit entry(w, offset);
   if (entry->state() == EntryState::parked) {
     entry->failures = 0;
-    w.set_reason(*entry, offset, {});
+    w.set_note(*entry, offset, {});
     if (w.settings->count_deliveries) entry->deliveries = 0;  // They are what it died of.
   }
   entry->set_state(EntryState::available);

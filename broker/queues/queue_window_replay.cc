@@ -73,7 +73,7 @@ void QueueWindow::Impl::drop_slice(std::int64_t slice) {
   for (auto at = pages.from({slice * kSliceOffsets}); at != pages.all().end() && at->first < (slice + 1) * kPagesPerSlice; ++at) {
     numbers.push_back(at->first);
     for (std::size_t i = 0; i < at->second->entries.size(); ++i)
-      set_reason(at->second->entries[i], at->second->first() + static_cast<std::int64_t>(i), {});
+      set_note(at->second->entries[i], at->second->first() + static_cast<std::int64_t>(i), {});
   }
   for (const std::int64_t number : numbers) pages.remove(number);
 }
@@ -107,9 +107,9 @@ Status QueueWindow::Impl::replay_slice(std::int64_t slice, ByteView payload) {
       if (entry.state() == EntryState::done && pages.find(offset) == nullptr) continue;
       EntryPage& page = pages.make(offset);
       QueueEntry& target = page.at(offset);
-      set_reason(target, offset, {});
+      set_note(target, offset, {});
       target = entry;
-      set_reason(target, offset, reason);
+      set_note(target, offset, reason);
       if ((head & kIds) == 0) continue;
       const auto ms = static_cast<std::uint64_t>(in.number());
       const auto seq = static_cast<std::uint64_t>(in.number());

@@ -63,7 +63,7 @@ std::vector<TakenRun> QueueWindow::take_new(std::string_view member, OffsetRun r
   for (std::int64_t i = 0; i < run.count; ++i) {
     const Offset offset = run.first + i;
     Impl::Edit entry(w, offset);
-    w.set_reason(*entry, offset, {});
+    w.set_note(*entry, offset, {});
     entry->deliveries = 1;
     entry->failures = 0;
     w.hand_out(*entry, slot, now, now);
@@ -110,8 +110,9 @@ Settled QueueWindow::Impl::in_flight_standing(Offset offset, std::optional<std::
 }
 
 void QueueWindow::Impl::die(QueueEntry& entry, Offset offset, std::string_view reason) {
+  const std::string told = note_of(entry, reason);
   entry.set_state(dead_state());
-  set_reason(entry, offset, reason);
+  set_note(entry, offset, told);
 }
 
 void QueueWindow::Impl::fail(QueueEntry& entry, Offset offset, std::optional<std::chrono::milliseconds> delay, std::string_view reason,
@@ -121,7 +122,7 @@ void QueueWindow::Impl::fail(QueueEntry& entry, Offset offset, std::optional<std
     die(entry, offset, reason);
     return;
   }
-  set_reason(entry, offset, reason);
+  set_note(entry, offset, note_of(entry, reason));
   const std::uint64_t draw = seed ^ static_cast<std::uint64_t>(offset.value) * 0x9e3779b97f4a7c15ULL;
   const std::chrono::milliseconds wait = delay ? *delay : settings->backoff.delay(entry.failures, draw);
   entry.set_state(wait.count() > 0 ? EntryState::delayed : EntryState::available);
@@ -269,6 +270,16 @@ bool QueueWindow::claim(std::string_view member, const EntryClaim& claim, Timest
     if (!makes) ++w.counts.redelivered;
   }
   w.hand_out(*entry, slot, claim.delivered.value_or(now), now);
+  return true;
+}
+
+bool QueueWindow::dismiss(Offset offset) {
+  Impl& w = *impl_;
+  const QueueEntry* const known = w.pages.entry(offset);
+  if (known == nullptr || known->state() == EntryState::done || known->state() == EntryState::dying) return false;
+  w.finish(offset);
+  ++w.counts.done;
+  w.must_tell = true;
   return true;
 }
 

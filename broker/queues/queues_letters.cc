@@ -248,8 +248,8 @@ void Queues::show_dead_letters(const RequestContext&, std::string group, std::si
   auto waiting = std::make_shared<Countdown>();
   waiting->done = [all, failed, max, done = std::move(done)]() mutable {
     if (*failed) return done(std::move(**failed));
-    std::ranges::sort(
-        *all, [](const DeadLetter& a, const DeadLetter& b) { return std::pair(a.died, a.offset) > std::pair(b.died, b.offset); });
+    std::ranges::sort(*all,
+                      [](const DeadLetter& a, const DeadLetter& b) { return std::pair(a.died, a.offset) > std::pair(b.died, b.offset); });
     if (all->size() > max) all->resize(max);
     done(std::move(*all));
   };
@@ -527,10 +527,10 @@ class QueuesImpl::Redrive : public std::enable_shared_from_this<QueuesImpl::Redr
         },
         [offsets](QueuePartition& queue, Done<std::uint64_t> answer) {
           queue.change<std::uint64_t>(
-              [offsets](QueueWindow& window, Timestamp now) {
+              [offsets](QueueWindow& window, Timestamp) {
                 std::uint64_t dealt = 0;
                 for (const Offset offset : offsets) {
-                  if (window.ack(offset, std::nullopt, 0, now) == Settled::ok) ++dealt;
+                  if (window.dismiss(offset)) ++dealt;
                 }
                 return dealt;
               },

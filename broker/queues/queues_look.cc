@@ -321,7 +321,7 @@ std::uint64_t carry_out(const QueueAction& action, const std::vector<Offset>& of
         done = window.kick(offset, now);
         break;
       case QueueAction::Kind::purge:
-        done = window.ack(offset, std::nullopt, 0, now) == Settled::ok;
+        done = window.dismiss(offset);
         break;
     }
     if (done) ++records;

@@ -82,6 +82,7 @@ class ReceiveCall final : public PendingReads, public std::enable_shared_from_th
     } else if (!received->runs.empty()) {
       for (const TakenRun& run : received->runs) records_ += static_cast<std::size_t>(run.offsets.count);
       for (const Slice& batch : received->batches) bytes_ += batch.size();
+      reply_.lease = received->lease;
       reply_.partitions.push_back(*std::move(received));
     }
     ask(index + 1);

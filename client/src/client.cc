@@ -6,6 +6,7 @@
 #include "client/src/client_core.h"
 #include "client/src/lookup.h"
 #include "client/src/producer_core.h"
+#include "client/src/queue_consumer_core.h"
 #include "client/src/reader_core.h"
 #include "client/src/stream_consumer_core.h"
 #include "client/src/wire.h"
@@ -148,6 +149,20 @@ void open_stream_consumer(const std::shared_ptr<ClientCore>& core, StreamOptions
   });
 }
 
+// --- Queue consumers.
+
+using QueueConsumerPtr = std::shared_ptr<detail::QueueConsumerCore>;
+
+void open_queue_consumer(const std::shared_ptr<ClientCore>& core, QueueOptions options, Done<QueueConsumerPtr> done) {
+  if (const Status sound = detail::QueueConsumerCore::check(options); !sound) return done(sound.error());
+  const auto consumer = std::make_shared<detail::QueueConsumerCore>(core, std::move(options));
+  consumer->open([consumer, done = std::move(done)](const Status& opened) mutable {
+    if (!opened) return done(opened.error());
+    const auto close = [consumer](detail::QueueConsumerCore* last) { last->close([consumer](const Status&) {}); };
+    done(QueueConsumerPtr(consumer.get(), close));
+  });
+}
+
 /// `close()` for an Asio client: drain first, then everything else at once.
 void close_gently(const std::shared_ptr<ClientCore>& core, Done<void> done) {
   core->drain([core, done = std::move(done)](const Status& drained) mutable {
@@ -206,9 +221,18 @@ Result<StreamConsumer> Client::stream_consumer(StreamOptions options) {
   return StreamConsumer(*std::move(made));
 }
 
+Result<QueueConsumer> Client::queue_consumer(QueueOptions options) {
+  Result<QueueConsumerPtr> made =
+      core_->block<QueueConsumerPtr>([&](Done<QueueConsumerPtr> done) { open_queue_consumer(core_, std::move(options), std::move(done)); });
+  if (!made) return std::move(made).error();
+  return QueueConsumer(*std::move(made));
+}
+
 Admin Client::admin() { return Admin(core_); }
 
 GroupAdmin Client::groups() { return GroupAdmin(core_); }
+
+QueueAdmin Client::queues() { return QueueAdmin(core_); }
 
 void Client::start_connect(const Core& core, Completion<void> done) {
   core->connection()->connect(detail::as_done(std::move(done), core->executor()));
@@ -236,6 +260,14 @@ void Client::start_stream_consumer(const Core& core, StreamOptions options, Comp
                          if (!made) return answer(std::move(made).error());
                          answer(StreamConsumer(*std::move(made)));
                        });
+}
+
+void Client::start_queue_consumer(const Core& core, QueueOptions options, Completion<QueueConsumer> done) {
+  open_queue_consumer(core, std::move(options),
+                      [answer = detail::as_done(std::move(done), core->executor())](Result<QueueConsumerPtr> made) mutable {
+                        if (!made) return answer(std::move(made).error());
+                        answer(QueueConsumer(*std::move(made)));
+                      });
 }
 
 void Client::start_close(const Core& core, Completion<void> done) {

@@ -152,6 +152,7 @@ void Connection::shutdown() {
     sent.swap(in_flight_);
     waiters.swap(connect_waiters_);
     subscriptions_.clear();
+    receives_.clear();
     listeners_.clear();
   }
   for (Entry& entry : sent) {
@@ -193,6 +194,18 @@ std::uint32_t Connection::open_subscription(std::weak_ptr<DeliverySink> sink) {
 void Connection::close_subscription(std::uint32_t subscription) {
   const std::lock_guard lock(mutex_);
   subscriptions_.erase(subscription);
+}
+
+std::uint32_t Connection::open_receive(std::weak_ptr<ReceivedSink> sink) {
+  const std::lock_guard lock(mutex_);
+  const std::uint32_t id = next_receive_++;
+  receives_.insert_or_assign(id, std::move(sink));
+  return id;
+}
+
+void Connection::close_receive(std::uint32_t receive) {
+  const std::lock_guard lock(mutex_);
+  receives_.erase(receive);
 }
 
 std::size_t Connection::frame_bytes_max() const {
@@ -377,6 +390,7 @@ Status Connection::handle_push(Frame frame) {
     return Error{Errc::connection_lost, options_.server + " closes the connection: " + decode_error(frame).to_string()};
   }
   if (frame.header.type == native::FrameType::group_news) return handle_group_news(frame);
+  if (frame.header.type == native::FrameType::received) return handle_received(std::move(frame));
   wire::Deliver deliver;
   if (frame.header.type != native::FrameType::deliver || !native::decode_message(frame.message.view(), deliver)) {
     return Error{Errc::protocol_error, options_.server + ": a pushed frame that is no delivery"};
@@ -405,6 +419,24 @@ Status Connection::handle_group_news(const Frame& frame) {
   for (const auto& listener : listeners) {
     if (const auto alive = listener.lock()) alive->on_group_news(news.group(), news.member());
   }
+  return {};
+}
+
+Status Connection::handle_received(Frame frame) {
+  wire::Received received;
+  if (!native::decode_message(frame.message.view(), received)) {
+    return Error{Errc::protocol_error, options_.server + ": records received that cannot be read"};
+  }
+  std::shared_ptr<ReceivedSink> sink;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = receives_.find(received.receive());
+    if (found != receives_.end()) {
+      sink = found->second.lock();
+      receives_.erase(found);
+    }
+  }
+  if (sink != nullptr) sink->on_received(received, std::move(frame.attachment));
   return {};
 }
 
@@ -442,6 +474,7 @@ void Connection::close_socket() {
 
 void Connection::settle_after_loss() {
   std::vector<std::pair<Done<Frame>, Error>> failed;
+  std::vector<std::weak_ptr<ConnectionListener>> listeners;
   const auto fail = [&](Entry& entry, bool sent) {
     if (!entry.request.done) return;
     failed.emplace_back(std::move(entry.request.done), Error{Errc::connection_lost, loss_.detail, sent});
@@ -468,7 +501,12 @@ void Connection::settle_after_loss() {
     }
     in_flight_.clear();
     queue_.swap(again);
+    receives_.clear();
+    listeners = listeners_;
     last_failure_ = loss_;
+  }
+  for (const auto& listener : listeners) {
+    if (const auto alive = listener.lock()) alive->on_disconnected();
   }
   for (auto& [done, error] : failed) done(std::move(error));
 }

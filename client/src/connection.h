@@ -22,7 +22,8 @@
 
 namespace tidemark::wire {
 class Deliver;
-}
+class Received;
+}  // namespace tidemark::wire
 
 namespace tidemark::detail {
 
@@ -47,6 +48,8 @@ class ConnectionListener {
  public:
   virtual ~ConnectionListener() = default;
   virtual void on_connected() = 0;
+  /// The connection is lost; requests that fail with it are told afterwards.
+  virtual void on_disconnected() {}
   /// The broker has something to tell a member of a group on its next heartbeat.
   virtual void on_group_news(const std::string& group, const std::string& member) {
     static_cast<void>(group);
@@ -59,6 +62,13 @@ class DeliverySink {
  public:
   virtual ~DeliverySink() = default;
   virtual void on_deliver(const wire::Deliver& deliver, Slice batches) = 0;
+};
+
+/// Receives what the broker pushes for one Receive, on the strand.
+class ReceivedSink {
+ public:
+  virtual ~ReceivedSink() = default;
+  virtual void on_received(const wire::Received& received, Slice batches) = 0;
 };
 
 /// The client's TCP connection: opened by the first request, opened again with jittered pauses when it breaks, until shutdown(). Requests
@@ -87,6 +97,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void add_listener(std::weak_ptr<ConnectionListener> listener);
   std::uint32_t open_subscription(std::weak_ptr<DeliverySink> sink);
   void close_subscription(std::uint32_t subscription);
+  /// A number for one Receive. It ends with its Received, with the connection, or with close_receive().
+  std::uint32_t open_receive(std::weak_ptr<ReceivedSink> sink);
+  void close_receive(std::uint32_t receive);
   std::size_t frame_bytes_max() const;  ///< Agreed with the broker; the protocol's own limit before.
 
  private:
@@ -112,6 +125,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Status handle_reply(Frame frame);
   Status handle_push(Frame frame);
   Status handle_group_news(const Frame& frame);
+  Status handle_received(Frame frame);
   void announce(const Status& attempt);
   void lose(const Error& reason);
   void settle_after_loss();
@@ -143,6 +157,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool writer_idle_ = false;
   std::uint32_t next_correlation_ = 1;
   std::uint32_t next_subscription_ = 1;
+  std::uint32_t next_receive_ = 1;
   std::size_t in_flight_max_ = 1;
   std::size_t frame_bytes_max_ = native::kFrameBytesMax;
   SteadyTime armed_for_ = SteadyTime::max();
@@ -152,6 +167,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<Done<void>> connect_waiters_;
   std::vector<std::weak_ptr<ConnectionListener>> listeners_;
   std::unordered_map<std::uint32_t, std::weak_ptr<DeliverySink>> subscriptions_;
+  std::unordered_map<std::uint32_t, std::weak_ptr<ReceivedSink>> receives_;
 };
 
 }  // namespace tidemark::detail

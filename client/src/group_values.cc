@@ -18,19 +18,6 @@ Timestamp moment(const Position& position) {
   return std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now()) - position.duration;
 }
 
-Position start_from_wire(const wire::StartAt& start) {
-  switch (start.kind()) {
-    case wire::StartAt::LATEST:
-      return Position::latest();
-    case wire::StartAt::OFFSET:
-      return Position::at(start.value());
-    case wire::StartAt::TIME:
-      return Position::at_time(time_from_wire(start.value()));
-    default:
-      return Position::earliest();
-  }
-}
-
 GroupSeekRow row_from_wire(const wire::SeekRow& row) {
   GroupSeekRow out{.where = {row.topic(), row.partition()},
                    .from = {},
@@ -55,6 +42,19 @@ GroupMemberDescription member_from_wire(const wire::GroupInfo::Member& member) {
 }
 
 }  // namespace
+
+Position start_from_wire(const wire::StartAt& start) {
+  switch (start.kind()) {
+    case wire::StartAt::LATEST:
+      return Position::latest();
+    case wire::StartAt::OFFSET:
+      return Position::at(start.value());
+    case wire::StartAt::TIME:
+      return Position::at_time(time_from_wire(start.value()));
+    default:
+      return Position::earliest();
+  }
+}
 
 Status start_to_wire(const Position& position, wire::StartAt& start) {
   switch (position.kind) {
@@ -172,6 +172,9 @@ std::vector<GroupPartitionLag> lag_from_wire(const wire::GroupLagReply& reply) {
     lag.member = entry.member();
     lag.verdict = entry.verdict();
     lag.cause = entry.cause();
+    if (entry.has_waiting()) lag.waiting = entry.waiting();
+    if (entry.has_in_flight()) lag.in_flight = entry.in_flight();
+    if (entry.has_retrying()) lag.retrying = entry.retrying();
   }
   return all;
 }

@@ -24,6 +24,7 @@ namespace tidemark::detail {
 
 /// As the broker takes it. after_start, before_end and committed are invalid_argument: a group starts at the same place everywhere.
 Status start_to_wire(const Position& position, wire::StartAt& start);
+Position start_from_wire(const wire::StartAt& start);
 void partitions_to_wire(const TopicPartitions& sorted, google::protobuf::RepeatedPtrField<wire::TopicPartitions>& out);
 TopicPartitions partitions_from_wire(const google::protobuf::RepeatedPtrField<wire::TopicPartitions>& in);
 

@@ -1,12 +1,44 @@
 #include "storage/batch/repack.h"
 
 #include <cstring>
+#include <optional>
+#include <string>
 
 #include "storage/base/crc32c.h"
 #include "storage/batch/batch_layout.h"
 #include "storage/batch/compression.h"
+#include "storage/batch/varint.h"
 
 namespace tidemark {
+namespace {
+
+/// Takes one encoded record off the front of `rest`; nullopt when it is none. `delta` is that of its offset.
+std::optional<ByteView> take_record(ByteView& rest, std::int32_t& delta) {
+  const ByteView from = rest;
+  const std::optional<std::int32_t> length = read_varint(rest);
+  if (!length || *length < 1 || static_cast<std::size_t>(*length) > rest.size()) return std::nullopt;
+  ByteView body = rest.subspan(1, static_cast<std::size_t>(*length) - 1);  // Behind the attributes.
+  rest = rest.subspan(static_cast<std::size_t>(*length));
+  if (!read_varlong(body)) return std::nullopt;  // The time.
+  const std::optional<std::int32_t> found = read_varint(body);
+  if (!found) return std::nullopt;
+  delta = *found;
+  return from.first(from.size() - rest.size());
+}
+
+/// The same batch over other records; `plain` are these, not packed.
+Slice with_records(BatchHeader header, ByteView plain, Codec codec) {
+  ByteVector packed;
+  if (codec != Codec::none) packed = compress(codec, plain);
+  const ByteView records = codec == Codec::none ? plain : ByteView(packed);
+  const Slice batch = Slice::allocate(kBatchHeaderBytes + records.size());
+  if (!records.empty()) std::memcpy(batch.data() + kBatchHeaderBytes, records.data(), records.size());
+  header.attributes = static_cast<std::uint16_t>((header.attributes & ~batch_layout::kCodecBits) | static_cast<int>(codec));
+  batch_layout::seal(batch.writable(), header);
+  return batch;
+}
+
+}  // namespace
 
 Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimits& limits) {
   Result<BatchHeader> header = BatchHeader::parse(batch);
@@ -19,15 +51,32 @@ Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimit
     unpacked = *std::move(plain);
   }
   const ByteView plain = header->codec() == Codec::none ? stored : ByteView(unpacked);
-  ByteVector packed;
-  if (codec != Codec::none) packed = compress(codec, plain);
-  const ByteView records = codec == Codec::none ? plain : ByteView(packed);
+  return with_records(*header, plain, codec);
+}
 
-  const Slice repacked = Slice::allocate(kBatchHeaderBytes + records.size());
-  std::memcpy(repacked.data() + kBatchHeaderBytes, records.data(), records.size());
-  header->attributes = static_cast<std::uint16_t>((header->attributes & ~batch_layout::kCodecBits) | static_cast<int>(codec));
-  batch_layout::seal(repacked.writable(), *header);
-  return repacked;
+Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& keep, const DecompressionLimits& limits) {
+  Result<BatchHeader> header = BatchHeader::parse(batch);
+  if (!header) return std::move(header).error();
+  ByteView rest = batch.subspan(kBatchHeaderBytes);
+  ByteVector unpacked;
+  if (header->codec() != Codec::none) {
+    Result<ByteVector> plain = decompress(header->codec(), rest, limits);
+    if (!plain) return std::move(plain).error();
+    unpacked = *std::move(plain);
+    rest = unpacked;
+  }
+  ByteVector kept;
+  std::int32_t count = 0;
+  for (std::int32_t i = 0; i < header->record_count; ++i) {
+    std::int32_t delta = 0;
+    const std::optional<ByteView> record = take_record(rest, delta);
+    if (!record) return Error{Errc::corrupt_batch, "record " + std::to_string(i) + " runs out of its bounds"};
+    if (!keep(header->base_offset + delta)) continue;
+    kept.insert(kept.end(), record->begin(), record->end());
+    ++count;
+  }
+  header->record_count = count;
+  return with_records(*header, kept, header->codec());
 }
 
 void set_max_timestamp(MutableBytes batch, std::int64_t time_ms) {

@@ -504,6 +504,37 @@ TEST(BatchBuilder, stores_a_transaction) {
   EXPECT_FALSE(header->is_control());
 }
 
+TEST(SelectRecords, keeps_offsets_times_and_the_range_of_the_batch) {
+  const std::vector<OwnedRecord> records = varied_records();
+  ASSERT_GT(records.size(), 2u);
+  for (const Codec codec : kAllCodecs) {
+    const Slice batch = build(records, {.codec = codec});
+    const Result<Slice> odd = select_records(batch.view(), [](Offset offset) { return offset.value % 2 == 1; });
+    ASSERT_TRUE(odd) << odd.error().to_string();
+    EXPECT_TRUE(batch_crc_matches(odd->view()));
+    std::vector<OwnedRecord> expected;
+    for (const OwnedRecord& record : records) {
+      if (record.offset % 2 == 1) expected.push_back(record);
+    }
+    const Result<std::vector<OwnedRecord>> kept = read_all(odd->view());
+    ASSERT_TRUE(kept) << kept.error().to_string();
+    EXPECT_EQ(*kept, expected);
+    const Result<BatchHeader> header = BatchHeader::parse(odd->view());
+    ASSERT_TRUE(header);
+    EXPECT_EQ(header->codec(), codec);
+    EXPECT_EQ(header->end_offset(), Offset{static_cast<std::int64_t>(records.size())});
+  }
+}
+
+TEST(SelectRecords, of_none_leaves_an_empty_batch_and_damage_is_told) {
+  const Slice batch = build(varied_records(), {});
+  const Result<Slice> none = select_records(batch.view(), [](Offset) { return false; });
+  ASSERT_TRUE(none);
+  EXPECT_EQ(BatchHeader::parse(none->view())->record_count, 0);
+  ByteVector damaged = batch_of("1e 00 00 00 04 6b31", 1);
+  EXPECT_EQ(select_records(damaged, [](Offset) { return true; }).error().code, Errc::corrupt_batch);
+}
+
 TEST(CodecName, reads_back) {
   for (const Codec codec : kAllCodecs) EXPECT_EQ(parse_codec(to_string(codec)), codec);
   EXPECT_EQ(parse_codec("ZSTD"), std::nullopt);

@@ -10,6 +10,8 @@
 #include "tidemark/group_admin.h"
 #include "tidemark/position.h"
 #include "tidemark/producer.h"
+#include "tidemark/queue_admin.h"
+#include "tidemark/queue_consumer.h"
 #include "tidemark/reader.h"
 #include "tidemark/record.h"
 #include "tidemark/stream_consumer.h"
@@ -94,15 +96,28 @@ class Client {
         token, std::move(options));
   }
 
+  /// Joins the queue group, making it when it is new (unless told not to). Errors: invalid_argument (an option out of range),
+  /// unknown_topic, unknown_group, invalid_config (a setting), conflict (another connection speaks for that member), denied.
+  Result<QueueConsumer> queue_consumer(QueueOptions options);
+  template <CompletionToken<QueueConsumer> Token = asio::deferred_t>
+  auto async_queue_consumer(QueueOptions options, Token&& token = Token()) {
+    return asio::async_initiate<Token, void(Result<QueueConsumer>)>(
+        [core = core_](auto handler, QueueOptions how) {
+          start_queue_consumer(core, std::move(how), Completion<QueueConsumer>(std::move(handler)));
+        },
+        token, std::move(options));
+  }
+
   Admin admin();
   GroupAdmin groups();
+  QueueAdmin queues();
 
   /// Ends everything made from this client: records and calls without an answer fail with `cancelled` (maybe_done where they had been
   /// sent), waiting readers too. May be called from anywhere, also from a callback, and more than once.
   ///
-  /// With a thread of its own, first waits up to drain_timeout for records under way, and for stream consumers to close (not in a
-  /// callback), and no callback runs after it returns. With the caller's executor it does not wait for that executor: records under way are
-  /// lost unless async_close() came first; SendCallbacks have run when it returns, other completions have been posted to their executors.
+  /// With a thread of its own, first waits up to drain_timeout for records under way, and for consumers to close (not in a callback), and
+  /// no callback runs after it returns. With the caller's executor it does not wait for that executor: records under way are lost unless
+  /// async_close() came first; SendCallbacks have run when it returns, other completions have been posted to their executors.
   void close();
   /// Waits up to drain_timeout for records under way, then close(). timed_out when some were left.
   template <CompletionToken<void> Token = asio::deferred_t>
@@ -117,6 +132,7 @@ class Client {
   static void start_producer(const Core& core, std::string topic, ProducerOptions options, Completion<Producer> done);
   static void start_reader(const Core& core, std::string topic, ReaderOptions options, Completion<Reader> done);
   static void start_stream_consumer(const Core& core, StreamOptions options, Completion<StreamConsumer> done);
+  static void start_queue_consumer(const Core& core, QueueOptions options, Completion<QueueConsumer> done);
   static void start_close(const Core& core, Completion<void> done);
 
   Core core_;

@@ -69,12 +69,16 @@ struct GroupPartitionLag {
   std::optional<Offset> floor;  ///< Everything below is done; nullopt: nothing committed yet.
   Offset log_start;
   Offset end;
-  std::optional<std::int64_t> lag;    ///< end - floor.
+  std::optional<std::int64_t> lag;    ///< Stream groups: end - floor. Queue groups: the records that are not finished, exactly.
   std::optional<double> lag_seconds;  ///< Since the record at the floor was appended; 0 when lag is 0.
   bool lag_estimated = false;         ///< That time was rebuilt from the log.
   std::string member;                 ///< Empty: none.
   std::string verdict;
   std::string cause;
+  // Queue groups only; records.
+  std::optional<std::uint64_t> waiting = std::nullopt;  ///< Never handed out.
+  std::optional<std::uint64_t> in_flight = std::nullopt;
+  std::optional<std::uint64_t> retrying = std::nullopt;  ///< Handed out before, available now or later.
 };
 
 struct GroupSeek {

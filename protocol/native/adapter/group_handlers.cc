@@ -1,21 +1,25 @@
 #include "protocol/native/adapter/group_handlers.h"
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
+#include <utility>
 
 #include "broker/groups/groups.h"
+#include "broker/queues/queues.h"
+#include "protocol/native/adapter/group_values.h"
+#include "protocol/native/adapter/queue_values.h"
 
 namespace tidemark::native {
 namespace {
 
+using native::to_wire;
 using Named = std::vector<broker::NamedPartition>;
 using Partitions = google::protobuf::RepeatedPtrField<wire::TopicPartitions>;
 
 constexpr std::uint32_t kSessionTimeoutDefaultMs = 45'000;
 constexpr std::uint32_t kRebalanceTimeoutDefaultMs = 60'000;
 constexpr int kEntriesMax = 100'000;
-
-std::int64_t to_ms(Timestamp time) { return time.time_since_epoch().count(); }
-double to_seconds(std::chrono::milliseconds duration) { return static_cast<double>(duration.count()) / 1000; }
 
 Named to_named(const Partitions& topics) {
   Named named;
@@ -31,18 +35,6 @@ void to_wire(const Named& named, Partitions& topics) {
     if (topics.empty() || topics.Get(topics.size() - 1).topic() != where.topic) topics.Add()->set_topic(where.topic);
     topics.Mutable(topics.size() - 1)->add_partitions(where.partition);
   }
-}
-
-Result<broker::StartAt> to_start(const wire::StartAt& start) {
-  if (start.kind() < wire::StartAt::EARLIEST || start.kind() > wire::StartAt::TIME) {
-    return Error{Errc::invalid_argument, "unknown start " + std::to_string(start.kind())};
-  }
-  return broker::StartAt{static_cast<broker::StartAt::Kind>(start.kind()), start.value()};
-}
-
-void to_wire(const broker::StartAt& start, wire::StartAt& out) {
-  out.set_kind(static_cast<wire::StartAt::Kind>(start.kind));
-  out.set_value(start.value);
 }
 
 Status handle_heartbeat(const Request& request, const wire::GroupHeartbeat& in) {
@@ -193,31 +185,74 @@ void add_lag(const broker::PartitionLag& row, broker::Verdict& worst, wire::Grou
 }
 
 /// Group descriptions with their lag.
-void reply_with_lag(const Request& request, std::vector<broker::GroupInfo> infos, std::optional<std::string> name,
-                    std::function<void(const Request&, std::vector<wire::GroupInfo>)> encode) {
+using Described = std::vector<wire::GroupInfo>;
+using Encode = std::function<void(const Request&, Described)>;
+
+void add_lags(const std::vector<broker::PartitionLag>& rows, Described& groups) {
+  for (wire::GroupInfo& group : groups) {
+    group.set_verdict("ok");
+    auto worst = broker::Verdict::ok;
+    for (const broker::PartitionLag& row : rows) {
+      if (row.group != group.group() || broker::to_string(row.kind) != group.kind()) continue;
+      if (row.kind == broker::GroupKind::queue && row.topic != group.topics(0)) continue;
+      add_lag(row, worst, group);
+    }
+  }
+}
+
+/// No such group is no rows: there may be one of the other kind by that name.
+Result<std::vector<broker::PartitionLag>> or_none(Result<std::vector<broker::PartitionLag>> rows) {
+  if (!rows && rows.error().code == Errc::unknown_group) return std::vector<broker::PartitionLag>();
+  return rows;
+}
+
+/// Lags of stream groups, then of queue groups; `name` nullopt: of all.
+void ask_lags(const Request& request, const std::optional<std::string>& name, broker::Done<std::vector<broker::PartitionLag>> done) {
   request.broker().groups().lag(
-      request.context(), std::move(name),
-      [request, infos = std::move(infos), encode = std::move(encode)](Result<std::vector<broker::PartitionLag>> rows) {
-        if (!rows) return request.reply(rows.error());
-        std::vector<wire::GroupInfo> out(infos.size());
-        for (std::size_t i = 0; i < infos.size(); ++i) {
-          to_wire(infos[i], out[i]);
-          out[i].set_verdict("ok");
-          auto worst = broker::Verdict::ok;
-          for (const broker::PartitionLag& row : *rows) {
-            if (row.group == infos[i].name) add_lag(row, worst, out[i]);
-          }
-        }
-        encode(request, std::move(out));
+      request.context(), name, [request, name, done = std::move(done)](Result<std::vector<broker::PartitionLag>> of_streams) mutable {
+        const Status known = of_streams ? Status() : Status(of_streams.error());
+        of_streams = or_none(std::move(of_streams));
+        if (!of_streams) return done(std::move(of_streams));
+        request.broker().queues().lag(
+            request.context(), name,
+            [known, rows = *std::move(of_streams), done = std::move(done)](Result<std::vector<broker::PartitionLag>> of_queues) mutable {
+              const bool nothing = !of_queues || of_queues->empty();
+              of_queues = or_none(std::move(of_queues));
+              if (!of_queues) return done(std::move(of_queues));
+              if (!known && nothing) return done(known.error());
+              std::ranges::move(*of_queues, std::back_inserter(rows));
+              done(std::move(rows));
+            });
       });
 }
 
+void reply_with_lag(const Request& request, Described groups, const std::optional<std::string>& name, Encode encode) {
+  ask_lags(
+      request, name,
+      [request, groups = std::move(groups), encode = std::move(encode)](const Result<std::vector<broker::PartitionLag>>& rows) mutable {
+        if (!rows && rows.error().code != Errc::unknown_group) return request.reply(rows.error());
+        add_lags(rows ? *rows : std::vector<broker::PartitionLag>(), groups);
+        encode(request, std::move(groups));
+      });
+}
+
+template <class Info>
+Described described(const std::vector<Info>& infos) {
+  Described groups(infos.size());
+  for (std::size_t i = 0; i < infos.size(); ++i) to_wire(infos[i], groups[i]);
+  return groups;
+}
+
+void reply_group(const Request& request, Described one) {
+  const std::string name = one.front().group();
+  reply_with_lag(request, std::move(one), name, [](const Request& again, const Described& groups) { again.reply(groups.front()); });
+}
+
 broker::Done<broker::GroupInfo> answer_info(const Request& request) {
-  return answer<broker::GroupInfo>(request, [](const Request& asked, broker::GroupInfo& info) {
-    const std::string name = info.name;
-    std::vector<broker::GroupInfo> one;
-    one.push_back(std::move(info));
-    reply_with_lag(asked, std::move(one), name, [](const Request& again, std::vector<wire::GroupInfo> out) { again.reply(out.front()); });
+  return answer<broker::GroupInfo>(request, [](const Request& asked, const broker::GroupInfo& info) {
+    Described one(1);
+    to_wire(info, one.front());
+    reply_group(asked, std::move(one));
   });
 }
 
@@ -247,20 +282,45 @@ Status handle_delete(const Request& request, const wire::DeleteGroup& in) {
   return {};
 }
 
+/// Stream groups, then queue groups.
 Status handle_list(const Request& request, const wire::ListGroups&) {
-  const auto encode = [](const Request& asked, std::vector<broker::GroupInfo>& infos) {
-    reply_with_lag(asked, std::move(infos), std::nullopt, [](const Request& again, std::vector<wire::GroupInfo> out) {
-      wire::ListGroupsReply reply;
-      for (wire::GroupInfo& info : out) *reply.add_groups() = std::move(info);
-      again.reply(reply);
-    });
+  const auto reply = [](const Request& asked, Described groups) {
+    wire::ListGroupsReply out;
+    for (wire::GroupInfo& info : groups) *out.add_groups() = std::move(info);
+    asked.reply(out);
   };
-  request.broker().groups().list(request.context(), answer<std::vector<broker::GroupInfo>>(request, encode));
+  const auto add_queues = [reply](const Request& asked, const std::vector<broker::GroupInfo>& infos) {
+    asked.broker().queues().list(
+        asked.context(), std::nullopt,
+        answer<std::vector<broker::QueueInfo>>(
+            asked, [groups = described(infos), reply](const Request& again, const std::vector<broker::QueueInfo>& queues) mutable {
+              std::ranges::move(described(queues), std::back_inserter(groups));
+              reply_with_lag(again, std::move(groups), std::nullopt, reply);
+            }));
+  };
+  request.broker().groups().list(request.context(), answer<std::vector<broker::GroupInfo>>(request, add_queues));
   return {};
 }
 
+/// A stream group, or else the one queue group of that name.
 Status handle_describe(const Request& request, const wire::DescribeGroup& in) {
-  request.broker().groups().describe(request.context(), in.group(), answer_info(request));
+  const auto describe_queue = [name = in.group()](const Request& asked, const Error& unknown) {
+    const auto choose = [name, unknown](const Request& again, const std::vector<broker::QueueInfo>& queues) {
+      if (queues.empty()) return again.reply(unknown);
+      if (queues.size() == 1) return reply_group(again, described(queues));
+      std::string topics;
+      for (const broker::QueueInfo& queue : queues) topics += (topics.empty() ? "" : ", ") + queue.name.topic;
+      again.reply(Error{Errc::conflict, "there are queue groups '" + name + "' on " + topics + ": name the topic"});
+    };
+    asked.broker().queues().list(asked.context(), name, answer<std::vector<broker::QueueInfo>>(asked, choose));
+  };
+  request.broker().groups().describe(request.context(), in.group(), [request, describe_queue](const Result<broker::GroupInfo>& info) {
+    if (!info && info.error().code == Errc::unknown_group) return describe_queue(request, info.error());
+    if (!info) return request.reply(info.error());
+    Described one(1);
+    to_wire(*info, one.front());
+    reply_group(request, std::move(one));
+  });
   return {};
 }
 
@@ -284,49 +344,25 @@ Status handle_lag(const Request& request, const wire::GroupLag& in) {
       entry.set_member(row.member);
       entry.set_verdict(std::string(broker::to_string(row.verdict)));
       entry.set_cause(row.cause);
+      if (row.waiting) entry.set_waiting(*row.waiting);
+      if (row.in_flight) entry.set_in_flight(*row.in_flight);
+      if (row.retrying) entry.set_retrying(*row.retrying);
     }
     asked.reply(reply);
   };
-  request.broker().groups().lag(request.context(), std::move(name), answer<std::vector<broker::PartitionLag>>(request, encode));
+  ask_lags(request, name, answer<std::vector<broker::PartitionLag>>(request, encode));
   return {};
 }
 
 // --- Moving.
 
-void to_wire(const broker::SeekRow& row, wire::SeekRow& out) {
-  out.set_topic(row.where.topic);
-  out.set_partition(row.where.partition);
-  if (row.from) out.set_from(row.from->value);
-  if (row.to) out.set_to(row.to->value);
-  out.set_records(row.records);
-  out.set_bytes(row.bytes);
-  out.set_clamped(row.clamped);
-}
-
-broker::Done<broker::SeekReply> answer_seek(const Request& request) {
-  return answer<broker::SeekReply>(request, [](const Request& asked, const broker::SeekReply& reply) {
-    wire::SeekReply out;
-    for (const broker::SeekRow& row : reply.rows) to_wire(row, *out.add_rows());
-    out.set_executed(reply.executed);
-    out.set_id(reply.id);
-    asked.reply(out);
-  });
-}
-
 Status handle_seek(const Request& request, const wire::SeekGroup& in) {
-  if (in.target() < wire::SeekGroup::EARLIEST || in.target() > wire::SeekGroup::BEFORE_END) {
-    request.reply(Error{Errc::invalid_argument, "unknown seek target " + std::to_string(in.target())});
+  Result<broker::SeekRequest> seek = to_seek(in);
+  if (!seek) {
+    request.reply(seek.error());
     return {};
   }
-  broker::SeekRequest seek{.group = in.group(),
-                           .topic = {},
-                           .partition = {},
-                           .target = {static_cast<broker::SeekTarget::Kind>(in.target()), in.value(), in.other_group(), in.text()},
-                           .execute = in.execute(),
-                           .force = in.force()};
-  if (in.has_topic()) seek.topic = in.topic();
-  if (in.has_partition()) seek.partition = in.partition();
-  request.broker().groups().seek(request.context(), std::move(seek), answer_seek(request));
+  request.broker().groups().seek(request.context(), *std::move(seek), answer_seek(request));
   return {};
 }
 

@@ -4,6 +4,8 @@
 
 #include "protocol/native/adapter/group_handlers.h"
 #include "protocol/native/adapter/job_handlers.h"
+#include "protocol/native/adapter/queue_handlers.h"
+#include "protocol/native/adapter/queue_members.h"
 #include "protocol/native/adapter/request.h"
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
@@ -408,10 +410,30 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
       return decode_and(request, handle_describe_job);
     case FrameType::control_job:
       return decode_and(request, handle_control_job);
+    case FrameType::join_queue:
+    case FrameType::leave_queue:
+    case FrameType::receive:
+    case FrameType::settle:
+    case FrameType::extend_lease:
+    case FrameType::create_queue:
+    case FrameType::alter_queue:
+    case FrameType::delete_queue:
+    case FrameType::describe_queue:
+    case FrameType::list_queues:
+    case FrameType::queue_pending:
+    case FrameType::queue_act:
+    case FrameType::seek_queue:
+    case FrameType::list_dead_letters:
+    case FrameType::show_dead_letters:
+    case FrameType::redrive:
+    case FrameType::purge_dead_letters:
+      return dispatch_queue(request);
     case FrameType::deliver:
     case FrameType::group_news:
+    case FrameType::received:
       return Error{Errc::protocol_error, "only the broker sends " + std::string(to_string(header.type))};
-    case FrameType::credit:  // Answered by nothing, see handle_credit.
+    case FrameType::credit:  // Answered by nothing, see handle_one_way.
+    case FrameType::cancel_receive:
       break;
   }
   // A newer client may know more; it is told and the connection goes on.
@@ -419,11 +441,21 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
   return {};
 }
 
-Status handle_credit(SessionCore& session, ByteView message) {
-  if (message.size() > kRequestMessageBytesMax) return Error{Errc::frame_too_large, "the credit is too large a message"};
-  wire::Credit credit;
-  if (!decode_message(message, credit)) return Error{Errc::protocol_error, "the message is no credit"};
-  session.subscriptions().add_credit(credit.subscription(), credit.bytes());
+bool is_one_way(FrameType type) { return type == FrameType::credit || type == FrameType::cancel_receive; }
+
+Status handle_one_way(SessionCore& session, FrameType type, ByteView message) {
+  if (message.size() > kRequestMessageBytesMax) {
+    return Error{Errc::frame_too_large, "the " + std::string(to_string(type)) + " is too large a message"};
+  }
+  if (type == FrameType::credit) {
+    wire::Credit credit;
+    if (!decode_message(message, credit)) return Error{Errc::protocol_error, "the message is no credit"};
+    session.subscriptions().add_credit(credit.subscription(), credit.bytes());
+    return {};
+  }
+  wire::CancelReceive cancel;
+  if (!decode_message(message, cancel)) return Error{Errc::protocol_error, "the message is no cancel_receive"};
+  session.queue_members().cancel(cancel.receive());
   return {};
 }
 

@@ -8,7 +8,9 @@ namespace tidemark::native {
 /// connection.
 Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& frame, const SessionCore::Slot& slot);
 
-/// Credit has no reply. Errors: protocol_error.
-Status handle_credit(SessionCore& session, ByteView message);
+/// Frames without a reply.
+bool is_one_way(FrameType type);
+/// Errors: protocol_error, frame_too_large.
+Status handle_one_way(SessionCore& session, FrameType type, ByteView message);
 
 }  // namespace tidemark::native

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "protocol/native/adapter/handlers.h"
+#include "protocol/native/adapter/queue_members.h"
 #include "protocol/native/adapter/subscriptions.h"
 #include "protocol/native/codec/errors.h"
 
@@ -26,6 +27,7 @@ SessionCore::SessionCore(boost::asio::io_context& io, broker::Broker& broker, br
       limits_(limits),
       admission_(std::move(admission)),
       subscriptions_(std::make_unique<Subscriptions>(*this)),
+      queue_members_(std::make_unique<QueueMembers>(*this)),
       output_signal_(io, boost::asio::steady_timer::time_point::max()),
       input_signal_(io, boost::asio::steady_timer::time_point::max()) {}
 
@@ -60,10 +62,10 @@ Status SessionCore::start(const Slice& frame) {
     fail(error);
     return error;
   }
-  if (header.type == FrameType::credit && header.flags == 0) {
-    const Status credited = handle_credit(*this, frame.view().subspan(kFrameHeaderBytes, header.message_bytes));
-    if (!credited) fail(credited.error());
-    return credited;
+  if (is_one_way(header.type) && header.flags == 0) {
+    const Status handled = handle_one_way(*this, header.type, frame.view().subspan(kFrameHeaderBytes, header.message_bytes));
+    if (!handled) fail(handled.error());
+    return handled;
   }
   auto slot = std::make_shared<ReplySlot>();
   slot->type = header.type;
@@ -114,6 +116,7 @@ void SessionCore::push(FrameType type, const google::protobuf::MessageLite& mess
 void SessionCore::stop_taking() {
   taking_ = false;
   subscriptions_->clear();
+  queue_members_->clear();
   output_signal_.cancel();
   input_signal_.cancel();
 }
@@ -127,6 +130,7 @@ void SessionCore::fail(const Error& error) {
 void SessionCore::drain(const Error& error) {
   if (!taking_) return;
   subscriptions_->end_all(error);
+  queue_members_->end_all(error);
   for (const Slot& slot : slots_) {
     if (slot->waits && !slot->ready) reply(slot, error);
   }
@@ -153,7 +157,7 @@ bool SessionCore::may_read() const {
   return slots_.size() < limits_.requests_in_flight_max && bytes_in_flight_ < limits_.bytes_in_flight_max && !output_full();
 }
 
-bool SessionCore::idle() const { return quiet() && subscriptions_->empty(); }
+bool SessionCore::idle() const { return quiet() && subscriptions_->empty() && queue_members_->empty(); }
 
 void SessionCore::sent(std::size_t bytes) {
   CHECK(bytes <= output_bytes_);

@@ -46,6 +46,7 @@ struct ReplySlot {
   UniqueFunction<void()> on_sent;  ///< Run when the reply has been handed to the socket, ahead of anything pushed later.
 };
 
+class QueueMembers;
 class Subscriptions;
 
 /// One connection without its socket: the order of replies, what is pushed, and the bounds. Lives on one shard, shared by its coroutines
@@ -68,6 +69,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const ServerFacts& facts() const { return facts_; }
   const SessionLimits& limits() const { return limits_; }
   Subscriptions& subscriptions() { return *subscriptions_; }
+  QueueMembers& queue_members() { return *queue_members_; }
   broker::RequestContext context(std::uint32_t correlation) const;
 
   /// Address of the other side, for people.
@@ -90,7 +92,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void push(FrameType type, const google::protobuf::MessageLite& message, std::vector<Slice> attachments = {});
 
   bool taking_requests() const { return taking_; }
-  /// The peer will send no more: subscriptions end without a word.
+  /// The peer will send no more: subscriptions end without a word, members of queue groups leave as ones that failed.
   void stop_taking();
   /// The connection cannot go on: an error that answers no request, sent after every reply that is due.
   void fail(const Error& error);
@@ -106,7 +108,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   bool output_full() const { return output_bytes_ >= limits_.output_bytes_max; }
   /// Nothing to answer and nothing to send.
   bool quiet() const { return slots_.empty() && pushed_.parts.empty() && !farewell_; }
-  /// Quiet, and no reader waits for records.
+  /// Quiet, no reader waits for records, and the connection speaks for no member of a queue group.
   bool idle() const;
   bool closed() const { return closed_; }
   void close();
@@ -139,6 +141,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::size_t bytes_in_flight_ = 0;
   std::size_t output_bytes_ = 0;
   std::unique_ptr<Subscriptions> subscriptions_;
+  std::unique_ptr<QueueMembers> queue_members_;
   boost::asio::steady_timer output_signal_;
   boost::asio::steady_timer input_signal_;
 };

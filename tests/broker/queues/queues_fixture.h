@@ -176,6 +176,7 @@ class QueuesTest : public testing::Test {
     disk_ = std::move(after);
     open();
   }
+  SimulatedFileSystem& disk() { return *disk_; }
   Engine& engine() { return *engine_; }
   QueueCalls& queues() { return *queues_; }
   void passes(std::chrono::milliseconds time) { engine_->runtime().advance(time); }
