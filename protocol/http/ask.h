@@ -35,6 +35,7 @@ class Ask {
   /// broker.
   void reply(UniqueFunction<boost::json::value()> make, unsigned status = 200) const;
   void reply_empty() const;  ///< 204
+  void answer(Reply reply) const { state_->done(std::move(reply)); }
   void refuse(const Error& error) const { refuse(problem_of(error)); }
   void refuse(const Problem& problem) const;
 

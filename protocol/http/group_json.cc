@@ -32,6 +32,41 @@ json::array partitions_value(const std::vector<broker::NamedPartition>& partitio
   return list;
 }
 
+/// What every group has of its lag.
+void put_lag(json::object& object, const broker::LagSummary& lag) {
+  object["verdict"] = broker::to_string(lag.verdict);
+  object["cause"] = shown(lag.cause);
+  object["lag"] = or_null(lag.lag);
+  object["lag_seconds"] = seconds_value(lag.lag_time);
+  object["eta_seconds"] = seconds_value(lag.eta_seconds);
+  object["headroom_seconds"] = seconds_value(lag.headroom);
+  object["in_rate"] = seconds_value(std::optional(lag.in_rate));
+  object["out_rate"] = seconds_value(std::optional(lag.out_rate));
+  object["skew"] = seconds_value(lag.skew);
+  object["objective_seconds"] = seconds_value(std::optional(lag.objective));
+}
+
+json::object queue_partition_value(const broker::QueuePartitionInfo& info) {
+  json::object object;
+  object["partition"] = info.partition;
+  object["log_start"] = info.log_start.value;
+  object["end"] = info.end.value;
+  object["floor"] = info.floor.value;
+  object["cursor"] = info.cursor.value;
+  object["waiting"] = info.waiting;
+  object["in_flight"] = info.counts.in_flight;
+  object["retrying"] = info.counts.retrying;
+  object["delayed"] = info.counts.delayed;
+  object["parked"] = info.counts.parked;
+  object["stalled"] = shown(info.stalled);
+  json::array blocked;
+  for (const broker::QueuePartitionInfo::Blocked& key : info.blocked_keys) {
+    blocked.push_back({{"key", shown(key.key)}, {"by", key.by.value}, {"state", broker::to_string(key.state)}, {"waiting", key.waiting}});
+  }
+  object["blocked_keys"] = std::move(blocked);
+  return object;
+}
+
 json::object row_value(const broker::SeekRow& row) {
   json::object object;
   object["topic"] = row.where.topic;
@@ -60,20 +95,7 @@ std::string start_text(const broker::StartAt& start) {
   return {};
 }
 
-json::object group_value(const broker::GroupInfo& group, const std::vector<broker::PartitionLag>& rows) {
-  auto worst = broker::Verdict::ok;
-  std::string cause;
-  std::optional<std::int64_t> lag;
-  std::optional<std::chrono::milliseconds> lag_time;
-  for (const broker::PartitionLag& row : rows) {
-    if (row.group != group.name) continue;
-    if (broker::severity(row.verdict) > broker::severity(worst)) {
-      worst = row.verdict;
-      cause = row.cause.empty() ? "" : row.topic + ":" + std::to_string(row.partition) + ": " + row.cause;
-    }
-    if (row.lag) lag = lag.value_or(0) + *row.lag;
-    if (row.lag_time) lag_time = std::max(lag_time.value_or(std::chrono::milliseconds(0)), *row.lag_time);
-  }
+json::object group_value(const broker::GroupInfo& group, const broker::LagSummary& lag) {
   json::object object;
   put_name(object, "group", group.name);
   object["kind"] = broker::to_string(group.kind);
@@ -83,18 +105,36 @@ json::object group_value(const broker::GroupInfo& group, const std::vector<broke
   object["topics"] = std::move(topics);
   object["members"] = group.members.size();
   object["state"] = group.state;
-  object["verdict"] = broker::to_string(worst);
-  object["cause"] = shown(cause);
-  object["lag"] = or_null(lag);
-  object["lag_seconds"] = seconds_value(lag_time);
-  for (const char* const field : {"eta_seconds", "headroom_seconds", "waiting", "in_flight", "retrying", "parked", "dead"}) {
-    object[field] = nullptr;
-  }
+  put_lag(object, lag);
+  for (const char* const field : {"waiting", "in_flight", "retrying", "parked", "dead"}) object[field] = nullptr;
   return object;
 }
 
-json::object group_details(const broker::GroupInfo& group, const std::vector<broker::PartitionLag>& rows) {
-  json::object object = group_value(group, rows);
+json::object queue_value(const broker::QueueInfo& queue, const broker::LagSummary& lag) {
+  const broker::QueueCounts counts = queue.counts();
+  json::object object;
+  put_name(object, "group", queue.name.group);
+  object["kind"] = broker::to_string(broker::GroupKind::queue);
+  object["protocol"] = queue.flavor == broker::QueueFlavor::redis   ? "redis"
+                       : queue.flavor == broker::QueueFlavor::share ? "kafka"
+                                                                    : "native";
+  object["topics"] = json::array{json::value(queue.name.topic)};
+  object["members"] = queue.members.size();
+  const bool connected = std::ranges::any_of(queue.members, &broker::QueueMember::connected);
+  object["state"] = queue.effective.paused ? "paused" : connected ? "stable" : "empty";
+  put_lag(object, lag);
+  object["waiting"] = counts.waiting;
+  object["in_flight"] = counts.in_flight;
+  object["retrying"] = counts.retrying;
+  object["delayed"] = counts.delayed;
+  object["parked"] = counts.parked;
+  object["dead"] = counts.dead;
+  object["done"] = counts.done;
+  return object;
+}
+
+json::object group_details(const broker::GroupInfo& group, const broker::LagSummary& lag) {
+  json::object object = group_value(group, lag);
   object["epoch"] = group.epoch;
   put_time(object, "created", group.created);
   object["start"] = start_text(group.start);
@@ -107,23 +147,98 @@ json::object group_details(const broker::GroupInfo& group, const std::vector<bro
   return object;
 }
 
-json::object lag_value(const broker::PartitionLag& row) {
-  json::object object;
-  put_name(object, "group", row.group);
-  object["topic"] = shown(row.topic);
-  object["partition"] = row.partition;
-  object["floor"] = offset_value(row.floor);
-  object["end"] = row.end.value;
-  object["lag"] = or_null(row.lag);
-  object["lag_seconds"] = seconds_value(row.lag_time);
-  object["member"] = nullptr;
-  if (!row.member.empty()) put_name(object, "member", row.member);
-  object["verdict"] = broker::to_string(row.verdict);
-  object["kind"] = broker::to_string(row.kind);
-  object["cause"] = shown(row.cause);
-  object["log_start"] = row.log_start.value;
-  object["lag_estimated"] = row.lag_time_estimated;
+json::object queue_details(const broker::QueueInfo& queue, const broker::LagSummary& lag) {
+  json::object object = queue_value(queue, lag);
+  put_time(object, "created", queue.created);
+  object["start"] = start_text(queue.start);
+  json::object settings;
+  for (const auto& [key, value] : queue.settings) settings[key] = shown(value);
+  object["settings"] = std::move(settings);
+  const broker::QueueCounts counts = queue.counts();
+  object["redelivered"] = counts.redelivered;
+  object["timed_out"] = counts.timed_out;
+  object["gone"] = counts.gone;
+  object["filtered"] = counts.filtered;
+  json::array partitions;
+  for (const broker::QueuePartitionInfo& info : queue.partitions) partitions.push_back(queue_partition_value(info));
+  object["partition_list"] = std::move(partitions);
+  object["member_list"] = members_value(queue);
   return object;
+}
+
+json::object lag_value(const broker::LagRow& row) {
+  const broker::PartitionLag& at = row.at;
+  json::object object;
+  put_name(object, "group", at.group);
+  object["topic"] = shown(at.topic);
+  object["partition"] = at.partition;
+  object["floor"] = offset_value(at.floor);
+  object["end"] = at.end.value;
+  object["lag"] = or_null(at.lag);
+  object["lag_seconds"] = seconds_value(at.lag_time);
+  object["member"] = nullptr;
+  if (!at.member.empty()) put_name(object, "member", at.member);
+  object["verdict"] = broker::to_string(at.verdict);
+  object["kind"] = broker::to_string(at.kind);
+  object["cause"] = shown(at.cause);
+  object["log_start"] = at.log_start.value;
+  object["lag_estimated"] = at.lag_time_estimated;
+  object["in_rate"] = row.in_rate;
+  object["out_rate"] = row.out_rate;
+  object["eta_seconds"] = seconds_value(row.eta_seconds);
+  object["headroom_seconds"] = seconds_value(row.headroom);
+  object["objective_seconds"] = seconds_value(std::optional(row.objective));
+  if (at.kind == broker::GroupKind::queue) {
+    object["waiting"] = or_null(at.waiting);
+    object["in_flight"] = or_null(at.in_flight);
+    object["retrying"] = or_null(at.retrying);
+  }
+  return object;
+}
+
+json::object summary_value(const broker::LagSummary& lag) {
+  json::object object;
+  put_name(object, "group", lag.group);
+  object["kind"] = broker::to_string(lag.kind);
+  object["topic"] = nullptr;
+  if (lag.kind == broker::GroupKind::queue) object["topic"] = shown(lag.topic);
+  put_lag(object, lag);
+  object["waiting"] = or_null(lag.waiting);
+  object["in_flight"] = or_null(lag.in_flight);
+  object["retrying"] = or_null(lag.retrying);
+  return object;
+}
+
+json::object point_value(const broker::LagPoint& point) {
+  json::object object;
+  object["time_ms"] = point.time.time_since_epoch().count();
+  object["lag"] = point.lag;
+  object["lag_seconds"] = seconds_value(std::optional(point.lag_time));
+  object["in_flight"] = point.in_flight;
+  object["retrying"] = point.retrying;
+  object["in_rate"] = seconds_value(point.in_rate);
+  object["out_rate"] = seconds_value(point.out_rate);
+  return object;
+}
+
+json::array members_value(const broker::QueueInfo& queue) {
+  json::array list;
+  for (const broker::QueueMember& member : queue.members) {
+    json::object object;
+    put_name(object, "member", member.member);
+    put_name(object, "client_id", member.client_id);
+    object["host"] = shown(member.host);
+    json::array partitions;
+    for (const auto& [partition, in_flight] : member.partitions) {
+      partitions.push_back({{"topic", queue.name.topic}, {"partition", partition}, {"in_flight", in_flight}});
+    }
+    object["partitions"] = std::move(partitions);
+    object["in_flight"] = member.in_flight;
+    put_time(object, "last_seen", member.seen);
+    object["connected"] = member.connected;
+    list.push_back(std::move(object));
+  }
+  return list;
 }
 
 json::array members_value(const std::vector<broker::MemberInfo>& members) {

@@ -3,12 +3,14 @@
 #include "broker/groups/groups.h"
 #include "protocol/http/ask.h"
 #include "protocol/http/json_text.h"
+#include "protocol/http/status_json.h"
 
 /// The broker at a glance, its health, its settings, its connections.
 namespace tidemark::http {
-namespace {
 
 namespace json = boost::json;
+
+namespace {
 
 json::object connections_value(const ServerFacts& facts) {
   json::object object;
@@ -18,10 +20,12 @@ json::object connections_value(const ServerFacts& facts) {
   return object;
 }
 
-broker::Verdict worst_of(const std::vector<broker::PartitionLag>& rows) {
+}  // namespace
+
+broker::Verdict worst_of(const std::vector<broker::LagRow>& rows) {
   auto worst = broker::Verdict::ok;
-  for (const broker::PartitionLag& row : rows) {
-    if (broker::severity(row.verdict) > broker::severity(worst)) worst = row.verdict;
+  for (const broker::LagRow& row : rows) {
+    if (broker::severity(row.at.verdict) > broker::severity(worst)) worst = row.at.verdict;
   }
   return worst;
 }
@@ -51,13 +55,19 @@ json::object status_value(const broker::BrokerStatus& status, const ServerFacts&
   return object;
 }
 
+namespace {
+
 void show_status(const Ask& ask) {
-  ask.broker().groups().lag(
-      ask.context(), std::nullopt, ask.then<std::vector<broker::PartitionLag>>([](const Ask& again, const auto& rows) {
-        again.broker().status(again.context(), again.then<broker::BrokerStatus>([worst = worst_of(rows)](const Ask& asked, auto status) {
-          asked.reply([status = std::move(status), worst, asked] { return json::value(status_value(status, asked.facts(), worst)); });
-        }));
-      }));
+  ask.lag().rows(ask.context(), std::nullopt, ask.then<std::vector<broker::LagRow>>([](const Ask& again, const auto& rows) {
+    again.broker().status(again.context(), again.then<broker::BrokerStatus>([worst = worst_of(rows)](const Ask& asked, auto status) {
+      asked.reply([status = std::move(status), worst, asked] { return json::value(status_value(status, asked.facts(), worst)); });
+    }));
+  }));
+}
+
+/// How many, by listener.
+void show_connections(const Ask& ask) {
+  ask.reply([ask] { return json::value(connections_value(ask.facts())); });
 }
 
 void show_doctor(const Ask& ask) {
@@ -77,6 +87,7 @@ void show_doctor(const Ask& ask) {
 void add_status_routes(Router& router, const std::shared_ptr<BrokerLink>& link) {
   add_route(router, link, "GET", "/api/v1/status", show_status);
   add_route(router, link, "GET", "/api/v1/doctor", show_doctor);
+  add_route(router, link, "GET", "/api/v1/connections", show_connections);
   router.add("GET", "/api/v1/config", [link](Call, UniqueFunction<void(Reply)> done) {
     json::array list;
     for (const ServerFacts::Setting& setting : link->facts().settings) {
