@@ -79,10 +79,13 @@ Status ServerProcess::start() {
   Result<std::unique_ptr<broker::Broker>> opened = broker::Broker::open(*runtime_, files_, config_.broker, end_process);
   if (!opened) return data_directory_error(opened.error(), config_.broker.data_directory);
   broker_ = *std::move(opened);
+  lag_ = std::make_unique<broker::LagMonitor>(
+      *broker_, *runtime_, files_, broker::LagMonitor::Options{.path = config_.broker.data_directory + "/lag-history"});
+  lag_->start();
 
   if (const Status started = start_native(); !started) return started.error();
   if (const Status started = start_kafka(); !started) return started.error();
-  if (pages_) pages_->attach(*broker_, *runtime_);
+  if (pages_) pages_->attach(*broker_, *lag_, *runtime_);
   return {};
 }
 
@@ -233,6 +236,11 @@ Status ServerProcess::stop() {
   if (pages_) pages_->detach("stopping");
   if (native_) native_->stop();  // The engine still answers what has been asked.
   if (kafka_) kafka_->stop();
+  if (lag_) {
+    std::promise<void> stopped;
+    lag_->stop([&stopped] { stopped.set_value(); });
+    stopped.get_future().get();
+  }
   if (broker_) {
     std::promise<Status> stopped;
     broker_->stop([&stopped](Status status) { stopped.set_value(std::move(status)); });
@@ -246,6 +254,7 @@ Status ServerProcess::stop() {
   native_.reset();
   kafka_.reset();
   http_.reset();
+  lag_.reset();
   broker_.reset();
   runtime_.reset();
   return outcome;

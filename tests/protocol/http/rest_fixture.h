@@ -70,17 +70,24 @@ class RestTest : public testing::Test {
 
   void open() {
     broker::BrokerOptions options;
-    options.data_directory = directory_;
+    options.data_directory = directory_ + "/data";
+    options.disk_low_water_bytes = 0;
     auto opened = broker::Broker::open(*runtime_, files_, options, [](const Error& error) { ADD_FAILURE() << error.to_string(); });
     ASSERT_TRUE(opened) << opened.error().to_string();
     broker_ = *std::move(opened);
-    pages_->attach(*broker_, *runtime_);
+    lag_ = std::make_unique<broker::LagMonitor>(*broker_, *runtime_, files_, broker::LagMonitor::Options{.path = directory_ + "/lag-history"});
+    lag_->start();
+    pages_->attach(*broker_, *lag_, *runtime_);
   }
   void stop() {
     pages_->detach("stopping");
+    std::promise<void> watched;
+    lag_->stop([&watched] { watched.set_value(); });
+    watched.get_future().get();
     std::promise<Status> stopped;
     broker_->stop([&stopped](Status status) { stopped.set_value(std::move(status)); });
     EXPECT_TRUE(stopped.get_future().get());
+    lag_.reset();
     broker_.reset();
   }
 
@@ -146,6 +153,7 @@ class RestTest : public testing::Test {
   std::unique_ptr<HttpServer> server_;
   std::unique_ptr<broker::ThreadRuntime> runtime_;
   std::unique_ptr<broker::Broker> broker_;
+  std::unique_ptr<broker::LagMonitor> lag_;
 };
 
 }  // namespace tidemark::http
