@@ -9,7 +9,7 @@
 namespace tidemark::broker {
 namespace {
 
-constexpr std::array<std::uint8_t, 8> kMagic = {'T', 'M', 'L', 'A', 'G', 'H', 0, 1};  // The last byte is the version.
+constexpr std::array<std::uint8_t, 8> kMagic = {'T', 'D', 'M', 'L', 'A', 'G', 'H', 1};  // The last byte is the version.
 constexpr std::size_t kChecksumBytes = 4;
 constexpr std::uint32_t kSamplesMax = 100'000;
 constexpr std::uint32_t kNameBytesMax = 1024;
@@ -56,7 +56,7 @@ class Reader {
     const std::uint32_t size = number(kNameBytesMax);
     if (size > rest_.size()) ok_ = false;
     if (!ok_) return {};
-    std::string text = to_string(rest_.first(size));
+    std::string text = tidemark::to_string(rest_.first(size));
     rest_ = rest_.subspan(size);
     return text;
   }

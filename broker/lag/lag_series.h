@@ -27,7 +27,7 @@ struct LagSample {
 /// coarser, so that very many series fit into the same memory.
 struct LagResolution {
   static constexpr std::size_t kTiers = 3;
-  static constexpr std::array<std::chrono::seconds, kTiers> kIntervals{5, 60, 900};
+  static constexpr std::array kIntervals{std::chrono::seconds(5), std::chrono::seconds(60), std::chrono::seconds(900)};
   static constexpr std::array<std::size_t, kTiers> kPoints{720, 1440, 2880};
   static constexpr std::size_t kPointsMin = 4;
   static constexpr std::uint32_t kCoarseMax = 1024;
