@@ -79,8 +79,8 @@ Status ServerProcess::start() {
   Result<std::unique_ptr<broker::Broker>> opened = broker::Broker::open(*runtime_, files_, config_.broker, end_process);
   if (!opened) return data_directory_error(opened.error(), config_.broker.data_directory);
   broker_ = *std::move(opened);
-  lag_ = std::make_unique<broker::LagMonitor>(
-      *broker_, *runtime_, files_, broker::LagMonitor::Options{.path = config_.broker.data_directory + "/lag-history"});
+  lag_ = std::make_unique<broker::LagMonitor>(*broker_, *runtime_, files_,
+                                              broker::LagMonitor::Options{.path = config_.broker.data_directory + "/lag-history"});
   lag_->start();
 
   if (const Status started = start_native(); !started) return started.error();
@@ -118,6 +118,7 @@ Status ServerProcess::start_native() {
   native::ServerOptions options;
   options.endpoints = endpoints(config_.native);
   options.facts.version = TIDEMARK_VERSION;
+  options.facts.lag = lag_.get();
   options.facts.connections = [this] { return connections(); };
   options.facts.doctor = [this] {
     std::vector<wire::DoctorReply::Check> checks;
