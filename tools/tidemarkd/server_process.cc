@@ -208,7 +208,7 @@ std::string ServerProcess::banner() const {
   if (disk && disk->volatile_storage) text += "  NOTE: " + disk->file_system + " is in memory; nothing survives a restart of the machine\n";
   if (native_port_) text += "  native " + shown(config_.native, *native_port_) + "\n";
   if (kafka_port_) text += "  kafka  " + shown(config_.kafka, *kafka_port_) + "\n";
-  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (/metrics /healthz /readyz)\n";
+  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (console, /metrics, /api/v1)\n";
   if (config_.redis.enabled) text += "  redis: not in this version, not opened\n";
   if (native_port_) {
     const std::string server = *native_port_ == 7410 ? "" : "-s " + shown(config_.native, *native_port_) + " ";
