@@ -1,6 +1,9 @@
 #include "protocol/http/event_page.h"
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
+#include <tuple>
 
 #include <boost/json/serialize.hpp>
 
@@ -17,8 +20,9 @@ constexpr std::size_t kGroupsMax = 1'000;
 
 json::array lag_event(const std::vector<broker::LagRow>& rows) {
   std::vector<broker::LagSummary> groups = broker::summarize(rows);
-  std::ranges::stable_sort(groups, std::greater(), [](const broker::LagSummary& group) {
-    return std::pair(broker::severity(group.verdict), group.lag_time.value_or(std::chrono::milliseconds(0)));
+  std::ranges::sort(groups, std::greater(), [](const broker::LagSummary& group) {
+    return std::tuple(broker::severity(group.verdict), group.lag_time.value_or(std::chrono::milliseconds(0)),
+                      std::string_view(group.group));
   });
   if (groups.size() > kGroupsMax) groups.resize(kGroupsMax);
   json::array list;

@@ -160,7 +160,7 @@ void RecordScan::answer() {
                         {"code", to_string(partition.error->code)},
                         {"message", shown(partition.error->detail)}});
     }
-    std::ranges::stable_sort(all, {}, [](const Found& found) { return std::tuple(found.timestamp_ms, found.partition, found.offset); });
+    std::ranges::sort(all, {}, [](const Found& found) { return std::tuple(found.timestamp_ms, found.partition, found.offset); });
     const std::size_t limit = self->plan_.limit;
     if (self->plan_.newest && all.size() > limit) all.erase(all.begin(), all.end() - static_cast<std::ptrdiff_t>(limit));
     // What does not go into the answer is where the partition is read on.
