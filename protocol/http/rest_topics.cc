@@ -176,6 +176,7 @@ void create_topic(const Ask& ask) {
   spec.name = body.text("name");
   if (body.has("partitions")) spec.partitions = static_cast<std::int32_t>(body.integer_or("partitions", 1, kPartitionsMax, 1));
   spec.config = body.settings("config");
+  std::erase_if(spec.config, [](const auto& setting) { return setting.second.empty(); });  // null: as if it were not there.
   const bool dry_run = body.flag_or("dry_run", false);
   if (body.problem()) return ask.refuse(*body.problem());
   if (dry_run) {
