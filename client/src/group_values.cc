@@ -153,6 +153,8 @@ GroupDescription group_from_wire(const wire::GroupInfo& info) {
   for (const wire::GroupInfo::Member& member : info.members()) group.members.push_back(member_from_wire(member));
   if (info.has_lag()) group.lag = info.lag();
   if (info.has_lag_seconds()) group.lag_seconds = info.lag_seconds();
+  if (info.has_eta_seconds()) group.eta_seconds = info.eta_seconds();
+  if (info.has_headroom_seconds()) group.headroom_seconds = info.headroom_seconds();
   return group;
 }
 
@@ -175,6 +177,8 @@ std::vector<GroupPartitionLag> lag_from_wire(const wire::GroupLagReply& reply) {
     if (entry.has_waiting()) lag.waiting = entry.waiting();
     if (entry.has_in_flight()) lag.in_flight = entry.in_flight();
     if (entry.has_retrying()) lag.retrying = entry.retrying();
+    if (entry.has_eta_seconds()) lag.eta_seconds = entry.eta_seconds();
+    if (entry.has_headroom_seconds()) lag.headroom_seconds = entry.headroom_seconds();
   }
   return all;
 }

@@ -11,13 +11,13 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include "protocol/http/host_check.h"
+#include "storage/base/clock.h"
 #include "storage/base/log.h"
 
 namespace tidemark::http {
@@ -30,11 +30,34 @@ using asio::ip::tcp;
 namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::string_view kEventStream = "text/event-stream";
+
+std::string path_of(std::string_view target) { return std::string(target.substr(0, target.find('?'))); }
+
+std::string_view code_of(unsigned status) {
+  switch (status) {
+    case 403:
+      return "denied";
+    case 404:
+      return "not_found";
+    case 405:
+      return "method_not_allowed";
+    case 413:
+    case 431:
+      return "frame_too_large";
+    case 429:
+      return "overloaded";
+    case 503:
+      return "shutting_down";
+    case 504:
+      return "timed_out";
+    default:
+      return "protocol_error";
+  }
+}
 
 Reply problem(unsigned status, std::string_view detail) {
-  const auto reason = wire::obsolete_reason(static_cast<wire::status>(status));
-  const boost::json::object body = {{"title", std::string_view(reason.data(), reason.size())}, {"status", status}, {"detail", detail}};
-  return {.status = status, .content_type = "application/problem+json", .body = boost::json::serialize(body) + "\n"};
+  return to_reply({.status = status, .code = std::string(code_of(status)), .detail = std::string(detail), .field = {}, .rule = {}});
 }
 
 Reply refusal_of(beast::error_code error) {
@@ -47,6 +70,32 @@ Reply refusal_of(beast::error_code error) {
 bool peer_is_gone(beast::error_code error) {
   const auto& parse_errors = wire::make_error_code(wire::error::bad_method).category();
   return error.category() != parse_errors || error == wire::error::end_of_stream || error == wire::error::partial_message;
+}
+
+std::string allow_text(const std::vector<std::string>& methods) {
+  std::string text;
+  for (const std::string& method : methods) {
+    text += (text.empty() ? "" : ", ") + method;
+    if (method == "GET") text += ", HEAD";
+  }
+  return text;
+}
+
+Reply not_allowed(const std::vector<std::string>& methods) {
+  const std::string allowed = allow_text(methods);
+  Reply reply = problem(405, "only " + allowed + " here");
+  reply.fields.emplace_back("Allow", allowed);
+  return reply;
+}
+
+/// Lower case, without parameters.
+std::string media_type(std::string_view field) {
+  std::string type(field.substr(0, field.find(';')));
+  while (type.ends_with(' ')) type.pop_back();
+  for (char& c : type) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return type;
 }
 
 /// Opens a listening socket.
@@ -78,28 +127,31 @@ struct HttpServer::Impl : std::enable_shared_from_this<Impl> {
     asio::steady_timer landed;
   };
 
-  Impl(HttpOptions options_in, std::map<std::string, Page> pages_in) : options(std::move(options_in)), pages(std::move(pages_in)) {}
+  Impl(HttpOptions options_in, Site site_in) : options(std::move(options_in)), site(std::move(site_in)) {}
 
   asio::awaitable<void> accept(tcp::acceptor& acceptor);
   asio::awaitable<void> serve(std::shared_ptr<beast::tcp_stream> stream);
-  asio::awaitable<Reply> answer(const Request& request, std::string local_address);
+  asio::awaitable<Reply> answer(const Request& request, std::string local_address, std::string peer);
   asio::awaitable<Reply> fly(const std::string& path, const Page& page);
+  asio::awaitable<Reply> call(Handler handler, Call what);
+  asio::awaitable<void> send_events(beast::tcp_stream& stream, const std::string& path, const Page& page);
 
   const HttpOptions options;
-  const std::map<std::string, Page> pages;
+  const Site site;
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
   std::vector<tcp::acceptor> acceptors;
   std::unordered_set<beast::tcp_stream*> open;
   std::map<std::string, std::shared_ptr<Flight>> flights;
+  std::unordered_set<asio::steady_timer*> waits;  ///< Of routed calls and event streams: a stop ends them.
+  std::size_t event_streams = 0;
   std::atomic<std::size_t> connections = 0;
   std::uint16_t port = 0;
   bool stopping = false;
   std::thread thread;
 };
 
-HttpServer::HttpServer(HttpOptions options, std::map<std::string, Page> pages)
-    : impl_(std::make_shared<Impl>(std::move(options), std::move(pages))) {}
+HttpServer::HttpServer(HttpOptions options, Site site) : impl_(std::make_shared<Impl>(std::move(options), std::move(site))) {}
 HttpServer::~HttpServer() { stop(); }
 
 std::uint16_t HttpServer::port() const { return impl_->port; }
@@ -138,6 +190,7 @@ void HttpServer::stop() {
     }
     for (beast::tcp_stream* const stream : impl->open) stream->close();
     for (const auto& [path, flight] : impl->flights) flight->landed.cancel();
+    for (asio::steady_timer* const wait : impl->waits) wait->cancel();
     impl->work.reset();
   });
   impl_->thread.join();
@@ -170,6 +223,8 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
   beast::error_code unconnected;
   const tcp::endpoint local = stream->socket().local_endpoint(unconnected);
   if (unconnected) co_return;
+  const tcp::endpoint remote = stream->socket().remote_endpoint(unconnected);
+  if (unconnected) co_return;
   constexpr std::size_t kReadBytes = 4096;
   beast::flat_buffer buffer(options.header_bytes_max + options.body_bytes_max + kReadBytes);
   while (!stopping) {
@@ -191,8 +246,13 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
     Reply reply;
     if (understood) {
       stream->expires_never();  // The page has a time limit of its own.
-      auto answered = answer(parser.get(), local.address().to_string());
+      auto answered = answer(parser.get(), local.address().to_string(), remote.address().to_string());
       reply = co_await std::move(answered);
+      if (reply.content_type == kEventStream && parser.get().method() == wire::verb::get) {
+        const auto page = site.events.find(path_of(parser.get().target()));
+        co_await send_events(*stream, page->first, page->second);
+        break;
+      }
     } else {
       reply = refusal_of(read_error);
     }
@@ -201,7 +261,8 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
     response.set(wire::field::content_type, reply.content_type);
     response.set(wire::field::cache_control, "no-store");
     response.set("X-Content-Type-Options", "nosniff");
-    if (reply.status == 405) response.set(wire::field::allow, "GET, HEAD");
+    response.set("Referrer-Policy", "no-referrer");
+    for (const auto& [name, value] : reply.fields) response.set(name, value);
     response.keep_alive(keep_alive);
     const bool head_only = understood && parser.get().method() == wire::verb::head;
     response.body() = std::move(reply.body);
@@ -231,7 +292,7 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
   }
 }
 
-asio::awaitable<Reply> HttpServer::Impl::answer(const Request& request, std::string local_address) {
+asio::awaitable<Reply> HttpServer::Impl::answer(const Request& request, std::string local_address, std::string peer) {
   const std::string host(request[wire::field::host]);
   if (request.count(wire::field::host) != 1) co_return problem(400, "exactly one Host field is needed");
   if (!host_is_ours(host, local_address)) co_return problem(403, "this Host is not served here; use localhost or the address");
@@ -239,13 +300,95 @@ asio::awaitable<Reply> HttpServer::Impl::answer(const Request& request, std::str
     if (field.name() != wire::field::origin) continue;
     if (!origin_is_ours(std::string(field.value()), host)) co_return problem(403, "requests from other web sites are refused");
   }
+  const std::string path = path_of(request.target());
+  const bool looks = request.method() == wire::verb::get || request.method() == wire::verb::head;
+  if (const auto page = site.pages.find(path); page != site.pages.end()) {
+    if (!looks) co_return not_allowed({"GET"});
+    auto flown = fly(page->first, page->second);
+    co_return co_await std::move(flown);
+  }
+  if (site.events.contains(path)) {
+    if (!looks) co_return not_allowed({"GET"});
+    if (event_streams >= options.event_streams_max) co_return problem(429, "too many streams of events are open");
+    Reply begin;
+    begin.content_type = kEventStream;
+    co_return begin;
+  }
+  const std::string method(request.method_string());
+  Result<Router::Match> match = site.router.find(method, path);
+  if (!match) co_return to_reply(problem_of(match.error()));
+  if (match->route == nullptr && match->allowed.empty()) co_return problem(404, "there is no such page");
+  if (match->route == nullptr) co_return not_allowed(match->allowed);
+  Call what;
+  what.method = match->route->method;
+  what.path_values = std::move(match->path_values);
   const std::string target(request.target());
-  const std::string path = target.substr(0, target.find('?'));
-  const auto page = pages.find(path);
-  if (page == pages.end()) co_return problem(404, "there is no such page");
-  if (request.method() != wire::verb::get && request.method() != wire::verb::head) co_return problem(405, "only GET and HEAD");
-  auto flown = fly(page->first, page->second);
-  co_return co_await std::move(flown);
+  if (const std::size_t mark = target.find('?'); mark != std::string::npos) {
+    Result<std::map<std::string, std::string>> query = parse_query(std::string_view(target).substr(mark + 1));
+    if (!query) co_return to_reply(problem_of(query.error()));
+    what.query = *std::move(query);
+  }
+  what.body = request.body();
+  what.content_type = media_type(std::string(request[wire::field::content_type]));
+  what.peer = std::move(peer);
+  auto called = call(match->route->handler, std::move(what));
+  co_return co_await std::move(called);
+}
+
+asio::awaitable<Reply> HttpServer::Impl::call(Handler handler, Call what) {
+  const auto flight = std::make_shared<Flight>(io, options.call_timeout);
+  // The answer may come after this server has gone: it is dropped then.
+  handler(std::move(what), [weak = weak_from_this(), weak_flight = std::weak_ptr(flight)](Reply reply) mutable {
+    const std::shared_ptr<Impl> self = weak.lock();
+    if (!self) return;
+    asio::post(self->io, [weak_flight, reply = std::move(reply)]() mutable {
+      const std::shared_ptr<Flight> landed = weak_flight.lock();
+      if (!landed) return;
+      landed->reply = std::move(reply);
+      landed->landed.cancel();
+    });
+  });
+  waits.insert(&flight->landed);
+  if (!stopping) co_await flight->landed.async_wait(kTuple);
+  waits.erase(&flight->landed);
+  if (flight->reply) co_return *std::move(flight->reply);
+  co_return problem(504, "the broker did not answer in time; whether the call took effect is not known");
+}
+
+asio::awaitable<void> HttpServer::Impl::send_events(beast::tcp_stream& stream, const std::string& path, const Page& page) {
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(kEventStream) +
+                           "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
+  std::map<std::string, std::string> sent;  // Name and data of what the other side knows.
+  std::string text = head;
+  SteadyTime last = SystemClock().steady();
+  ++event_streams;
+  asio::steady_timer pause(io);
+  waits.insert(&pause);
+  while (!stopping) {
+    auto flown = fly(path, page);
+    Reply now = co_await std::move(flown);
+    if (stopping) break;
+    if (now.status != 200) now.events = {{"unavailable", "{}"}};
+    for (Event& event : now.events) {
+      std::string& known = sent[event.name];
+      if (known == event.data) continue;
+      text += "event: " + event.name + "\ndata: " + event.data + "\n\n";
+      known = std::move(event.data);
+    }
+    if (text.empty() && SystemClock().steady() - last >= options.event_heartbeat) text = ": still here\n\n";
+    if (!text.empty()) {
+      stream.expires_after(options.request_timeout);
+      const auto [write_error, bytes] = co_await asio::async_write(stream, asio::buffer(text), kTuple);
+      if (write_error) break;
+      stream.expires_never();
+      text.clear();
+      last = SystemClock().steady();
+    }
+    pause.expires_after(options.event_interval);
+    co_await pause.async_wait(kTuple);
+  }
+  waits.erase(&pause);
+  --event_streams;
 }
 
 asio::awaitable<Reply> HttpServer::Impl::fly(const std::string& path, const Page& page) {

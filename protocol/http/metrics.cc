@@ -1,56 +1,16 @@
 #include "protocol/http/metrics.h"
 
-#include <sstream>
-
-#include <prometheus/text_serializer.h>
+#include "protocol/http/group_metrics.h"
+#include "protocol/http/metrics_page.h"
 
 namespace tidemark::http {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
 using prometheus::MetricType;
-using Labels = std::vector<ClientMetric::Label>;
-
-/// The families of one page, built one value at a time.
-class Page {
- public:
-  /// Begins a family; the values that follow belong to it.
-  void family(const char* name, MetricType type, const char* help) { families_.push_back({name, help, type, {}}); }
-
-  void value(double value, Labels labels = {}) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    if (families_.back().type == MetricType::Counter) {
-      metric.counter.value = value;
-    } else {
-      metric.gauge.value = value;
-    }
-    families_.back().metric.push_back(std::move(metric));
-  }
-  void value(std::uint64_t number, Labels labels = {}) { value(static_cast<double>(number), std::move(labels)); }
-
-  void histogram(const std::vector<std::pair<double, std::uint64_t>>& cumulative, std::uint64_t count, double sum) {
-    ClientMetric metric;
-    for (const auto& [upper, below] : cumulative) metric.histogram.bucket.push_back({below, upper});
-    metric.histogram.sample_count = count;
-    metric.histogram.sample_sum = sum;
-    families_.back().metric.push_back(std::move(metric));
-  }
-
-  std::string text() const {
-    std::ostringstream out;
-    prometheus::TextSerializer().Serialize(out, families_);
-    return std::move(out).str();
-  }
-
- private:
-  std::vector<MetricFamily> families_;
-};
 
 double seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000.0; }
 
-void add_process(Page& page, const MetricsSnapshot& snapshot) {
+void add_process(MetricsPage& page, const MetricsSnapshot& snapshot) {
   page.family("tidemark_build_info", MetricType::Gauge, "Always 1; the version is in the label.");
   page.value(1.0, {{"version", snapshot.version}});
   page.family("tidemark_start_timestamp_seconds", MetricType::Gauge, "When this process was started.");
@@ -63,9 +23,11 @@ void add_process(Page& page, const MetricsSnapshot& snapshot) {
   for (const auto& [listener, count] : snapshot.connections) page.value(count, {{"listener", listener}});
   page.family("tidemark_metric_topics_left_out", MetricType::Gauge, "Topics without metrics of their own: there are too many.");
   page.value(static_cast<std::uint64_t>(snapshot.topics_left_out));
+  page.family("tidemark_metric_groups_left_out", MetricType::Gauge, "Groups without metrics of their own: there are too many.");
+  page.value(static_cast<std::uint64_t>(snapshot.groups_left_out));
 }
 
-void add_storage(Page& page, const broker::BrokerStatus& status) {
+void add_storage(MetricsPage& page, const broker::BrokerStatus& status) {
   page.family("tidemark_storage_disk_free_bytes", MetricType::Gauge, "Free on the disk of the data directory.");
   page.value(status.disk_free_bytes);
   page.family("tidemark_storage_disk_total_bytes", MetricType::Gauge, "Size of the disk of the data directory.");
@@ -90,7 +52,7 @@ std::uint64_t damaged_records(const broker::PartitionInfo& partition) {
 
 /// One family with a value per topic: the sum of `of` over its partitions.
 template <class Of>
-void per_topic(Page& page, const MetricsSnapshot& snapshot, const char* name, MetricType type, const char* help, Of of) {
+void per_topic(MetricsPage& page, const MetricsSnapshot& snapshot, const char* name, MetricType type, const char* help, Of of) {
   page.family(name, type, help);
   for (const TopicMetrics& topic : snapshot.topics) {
     std::uint64_t sum = 0;
@@ -99,7 +61,7 @@ void per_topic(Page& page, const MetricsSnapshot& snapshot, const char* name, Me
   }
 }
 
-void add_topics(Page& page, const MetricsSnapshot& snapshot) {
+void add_topics(MetricsPage& page, const MetricsSnapshot& snapshot) {
   using Info = broker::PartitionInfo;
   constexpr auto kCounter = MetricType::Counter;
   constexpr auto kGauge = MetricType::Gauge;
@@ -123,15 +85,16 @@ void add_topics(Page& page, const MetricsSnapshot& snapshot) {
 }  // namespace
 
 std::string metrics_text(const MetricsSnapshot& snapshot) {
-  Page page;
+  MetricsPage page;
   add_process(page, snapshot);
   add_storage(page, snapshot.status);
   add_topics(page, snapshot);
+  add_groups(page, snapshot);
   return page.text();
 }
 
 std::string partition_metrics_text(const MetricsSnapshot& snapshot) {
-  Page page;
+  MetricsPage page;
   const auto add = [&](const char* name, const char* help, auto of) {
     page.family(name, MetricType::Gauge, help);
     for (const TopicMetrics& topic : snapshot.topics) {
@@ -145,6 +108,7 @@ std::string partition_metrics_text(const MetricsSnapshot& snapshot) {
   add("tidemark_partition_end_offset", "End offset that readers see.", [](const Info& info) { return info.high_watermark.value; });
   add("tidemark_partition_size_bytes", "Size of the partition on disk.", [](const Info& info) { return info.bytes; });
   add("tidemark_partition_online", "1 while the partition takes appends.", [](const Info& info) { return info.state == "online" ? 1 : 0; });
+  add_group_partitions(page, snapshot);
   return page.text();
 }
 

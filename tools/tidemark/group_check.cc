@@ -61,6 +61,7 @@ Exit group_check(const GroupCheckOptions& options, const Globals& globals) {
   std::string text = fmt::format("{} {}", printable_text(group.name), group.verdict);
   if (!group.cause.empty()) text += " (" + printable_text(group.cause) + ")";
   text += fmt::format(", lag {}, {} behind", group.lag ? std::to_string(*group.lag) : "unknown", lag_time_text(group.lag_seconds));
+  if (group.eta_seconds) text += fmt::format(", done in about {}", lag_time_text(group.eta_seconds));
   if (queue != nullptr) {
     const QueueCounts counts = queue->counts();
     text += fmt::format(", {} retrying, {} parked, {} dead", counts.retrying + counts.delayed, counts.parked, counts.dead);

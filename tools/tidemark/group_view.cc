@@ -159,10 +159,9 @@ boost::json::object group_to_json(const GroupDescription& group) {
   object["cause"] = printable_text(group.cause);
   object["lag"] = or_null(group.lag);
   object["lag_seconds"] = seconds_or_null(group.lag_seconds);
-  // The first two are for when rates are known, the others for queue groups.
-  for (const char* const field : {"eta_seconds", "headroom_seconds", "waiting", "in_flight", "retrying", "parked", "dead"}) {
-    object[field] = nullptr;
-  }
+  object["eta_seconds"] = seconds_or_null(group.eta_seconds);
+  object["headroom_seconds"] = seconds_or_null(group.headroom_seconds);
+  for (const char* const field : {"waiting", "in_flight", "retrying", "parked", "dead"}) object[field] = nullptr;  // Of work queues.
   return object;
 }
 
@@ -208,6 +207,10 @@ std::string group_page(const GroupDescription& group, std::span<const GroupParti
       fmt::format("{}   {} group, {}, {} member{}, lag {} ({})\n", printable_text(group.name), group.kind, group.state,
                   group.members.size(), group.members.size() == 1 ? "" : "s", or_dash(group.lag), lag_time_text(group.lag_seconds));
   text += fmt::format("verdict  {}{}\n", group.verdict, group.cause.empty() ? "" : ": " + printable_text(group.cause));
+  if (group.eta_seconds) text += fmt::format("done in  about {}\n", lag_time_text(group.eta_seconds));
+  if (group.headroom_seconds && group.lag.value_or(0) > 0) {
+    text += fmt::format("headroom {} until retention removes unread records\n", lag_time_text(group.headroom_seconds));
+  }
   text += fmt::format("created  {}, starts at {}\n", format_time(group.created), to_string(group.start));
   if (group.skipped_records > 0) text += fmt::format("skipped  {} records were removed before they were read\n", group.skipped_records);
   if (group.clamped_positions > 0) text += fmt::format("clamped  {} positions lay beyond the end after a crash\n", group.clamped_positions);

@@ -19,7 +19,7 @@ constexpr std::array<FlagOfSetting, 7> kFlags = {{
     {"--native", "native.listen", "HOST:PORT", "native protocol (default localhost:7410); port 0 = a free one, off = none"},
     {"--kafka", "kafka.listen", "HOST:PORT", "Kafka protocol (default localhost:9092)"},
     {"--redis", "redis.listen", "HOST:PORT", "Redis protocol (default localhost:6380)"},
-    {"--http", "http.listen", "HOST:PORT", "/metrics, /healthz, /readyz (default localhost:7480)"},
+    {"--http", "http.listen", "HOST:PORT", "console, REST, /metrics, /healthz, /readyz (default localhost:7480)"},
     {"--shards", "shards", "N", "threads that own partitions and connections (default auto)"},
     {"--log-level", "log.level", "LEVEL", "debug, info, warn or error (default info)"},
 }};

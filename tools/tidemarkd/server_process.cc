@@ -14,6 +14,8 @@ namespace {
 
 using boost::asio::ip::tcp;
 
+constexpr std::uint64_t kHttpBodyBytesMax = 1024ull * 1024;
+
 std::vector<tcp::endpoint> endpoints(const ListenAddress& address) {
   std::vector<tcp::endpoint> result;
   for (const std::string& ip : address.addresses()) result.emplace_back(boost::asio::ip::make_address(ip), address.port);
@@ -77,21 +79,35 @@ Status ServerProcess::start() {
   Result<std::unique_ptr<broker::Broker>> opened = broker::Broker::open(*runtime_, files_, config_.broker, end_process);
   if (!opened) return data_directory_error(opened.error(), config_.broker.data_directory);
   broker_ = *std::move(opened);
+  lag_ = std::make_unique<broker::LagMonitor>(*broker_, *runtime_, files_,
+                                              broker::LagMonitor::Options{.path = config_.broker.data_directory + "/lag-history"});
+  lag_->start();
 
   if (const Status started = start_native(); !started) return started.error();
   if (const Status started = start_kafka(); !started) return started.error();
   if (const Status started = start_redis(); !started) return started.error();
-  if (pages_) pages_->attach(*broker_, *runtime_);
+  if (pages_) pages_->attach(*broker_, *lag_, *runtime_);
   return {};
 }
 
 Status ServerProcess::start_http() {
   if (!config_.http.enabled) return {};
-  pages_ = std::make_shared<http::BrokerPages>(http::BrokerPages::Facts{
-      .version = TIDEMARK_VERSION, .started = SystemClock().now(), .connections = [this] { return connections(); }});
+  http::ServerFacts facts;
+  facts.version = TIDEMARK_VERSION;
+  facts.started = SystemClock().now();
+  facts.connections = [this] { return connections(); };
+  facts.doctor = [this] {
+    std::vector<http::ServerFacts::Check> checks;
+    for (DoctorCheck& found : doctor()) {
+      checks.push_back({std::move(found.check), std::string(to_string(found.result)), std::move(found.value), std::move(found.advice)});
+    }
+    return checks;
+  };
+  pages_ = std::make_shared<http::BrokerPages>(std::move(facts));
   http::HttpOptions options;
   options.endpoints = endpoints(config_.http);
-  http_ = std::make_unique<http::HttpServer>(std::move(options), pages_->pages());
+  options.body_bytes_max = kHttpBodyBytesMax;
+  http_ = std::make_unique<http::HttpServer>(std::move(options), pages_->site());
   if (const Status started = http_->start(); !started) return with_advice(started.error(), "--http");
   http_running_ = http_.get();
   http_port_ = http_->port();
@@ -103,6 +119,7 @@ Status ServerProcess::start_native() {
   native::ServerOptions options;
   options.endpoints = endpoints(config_.native);
   options.facts.version = TIDEMARK_VERSION;
+  options.facts.lag = lag_.get();
   options.facts.connections = [this] { return connections(); };
   options.facts.doctor = [this] {
     std::vector<wire::DoctorReply::Check> checks;
@@ -211,7 +228,7 @@ std::string ServerProcess::banner() const {
   if (native_port_) text += "  native " + shown(config_.native, *native_port_) + "\n";
   if (kafka_port_) text += "  kafka  " + shown(config_.kafka, *kafka_port_) + "\n";
   if (redis_port_) text += "  redis  " + shown(config_.redis, *redis_port_) + "\n";
-  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (/metrics /healthz /readyz)\n";
+  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (console, /metrics, /api/v1)\n";
   if (native_port_) {
     const std::string server = *native_port_ == 7410 ? "" : "-s " + shown(config_.native, *native_port_) + " ";
     text += "  try:   tidemark " + server + "topic create greetings && echo hello | tidemark " + server + "produce greetings\n";
@@ -240,6 +257,11 @@ Status ServerProcess::stop() {
   if (native_) native_->stop();  // The engine still answers what has been asked.
   if (kafka_) kafka_->stop();
   if (redis_) redis_->stop();
+  if (lag_) {
+    std::promise<void> stopped;
+    lag_->stop([&stopped] { stopped.set_value(); });
+    stopped.get_future().get();
+  }
   if (broker_) {
     std::promise<Status> stopped;
     broker_->stop([&stopped](Status status) { stopped.set_value(std::move(status)); });
@@ -255,6 +277,7 @@ Status ServerProcess::stop() {
   kafka_.reset();
   redis_.reset();
   http_.reset();
+  lag_.reset();
   broker_.reset();
   runtime_.reset();
   return outcome;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/broker.h"
+#include "broker/lag/lag_monitor.h"
 #include "broker/thread_runtime.h"
 #include "protocol/http/broker_pages.h"
 #include "protocol/http/http_server.h"
@@ -51,6 +52,7 @@ class ServerProcess {
   storage::PosixFileSystem files_;
   std::unique_ptr<broker::ThreadRuntime> runtime_;
   std::unique_ptr<broker::Broker> broker_;  ///< Uses the runtime until stopped, and goes before it.
+  std::unique_ptr<broker::LagMonitor> lag_;  ///< Uses both; stopped before the broker.
   std::shared_ptr<http::BrokerPages> pages_;
   std::unique_ptr<http::HttpServer> http_;
   std::unique_ptr<native::Server> native_;

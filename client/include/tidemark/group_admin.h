@@ -59,6 +59,9 @@ struct GroupDescription {
   std::string cause;                    ///< In words.
   std::optional<std::int64_t> lag;      ///< Over all partitions; nullopt without a commit.
   std::optional<double> lag_seconds;    ///< The longest.
+  /// An estimate of when the last record there is now will be done; nullopt: nothing to do, or not at this pace.
+  std::optional<double> eta_seconds = std::nullopt;
+  std::optional<double> headroom_seconds = std::nullopt;  ///< Until retention removes the oldest unfinished record; nullopt: never.
 };
 
 /// How far one group is in one partition.
@@ -75,6 +78,7 @@ struct GroupPartitionLag {
   std::string member;                 ///< Empty: none.
   std::string verdict;
   std::string cause;
+  std::optional<double> eta_seconds = std::nullopt, headroom_seconds = std::nullopt;  ///< As of a group.
   // Queue groups only; records.
   std::optional<std::uint64_t> waiting = std::nullopt;  ///< Never handed out.
   std::optional<std::uint64_t> in_flight = std::nullopt;

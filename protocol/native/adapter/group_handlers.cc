@@ -173,29 +173,24 @@ void to_wire(const broker::GroupInfo& info, wire::GroupInfo& out) {
   out.set_clamped_positions(info.clamped_positions);
 }
 
-/// The group takes its worst partition's verdict, and that one's cause.
-void add_lag(const broker::PartitionLag& row, broker::Verdict& worst, wire::GroupInfo& out) {
-  if (broker::severity(row.verdict) > broker::severity(worst)) {
-    worst = row.verdict;
-    out.set_verdict(std::string(broker::to_string(row.verdict)));
-    out.set_cause(row.cause.empty() ? "" : row.topic + ":" + std::to_string(row.partition) + ": " + row.cause);
-  }
-  if (row.lag) out.set_lag(out.lag() + *row.lag);
-  if (row.lag_time) out.set_lag_seconds(std::max(out.lag_seconds(), to_seconds(*row.lag_time)));
-}
-
-/// Group descriptions with their lag.
 using Described = std::vector<wire::GroupInfo>;
 using Encode = std::function<void(const Request&, Described)>;
+using LagRows = std::vector<broker::LagRow>;
 
-void add_lags(const std::vector<broker::PartitionLag>& rows, Described& groups) {
+/// Group descriptions with their lag: the worst verdict of their partitions, and that one's cause.
+void add_lags(const LagRows& rows, Described& groups) {
+  const std::vector<broker::LagSummary> summaries = broker::summarize(rows);
   for (wire::GroupInfo& group : groups) {
     group.set_verdict("ok");
-    auto worst = broker::Verdict::ok;
-    for (const broker::PartitionLag& row : rows) {
-      if (row.group != group.group() || broker::to_string(row.kind) != group.kind()) continue;
-      if (row.kind == broker::GroupKind::queue && row.topic != group.topics(0)) continue;
-      add_lag(row, worst, group);
+    for (const broker::LagSummary& lag : summaries) {
+      if (lag.group != group.group() || broker::to_string(lag.kind) != group.kind()) continue;
+      if (lag.kind == broker::GroupKind::queue && lag.topic != group.topics(0)) continue;
+      group.set_verdict(std::string(broker::to_string(lag.verdict)));
+      group.set_cause(printable(lag.cause));
+      if (lag.lag) group.set_lag(*lag.lag);
+      if (lag.lag_time) group.set_lag_seconds(to_seconds(*lag.lag_time));
+      if (lag.eta_seconds) group.set_eta_seconds(*lag.eta_seconds);
+      if (lag.headroom) group.set_headroom_seconds(to_seconds(*lag.headroom));
     }
   }
 }
@@ -206,34 +201,40 @@ Result<std::vector<broker::PartitionLag>> or_none(Result<std::vector<broker::Par
   return rows;
 }
 
+/// As of this moment: rows without a past.
+LagRows momentary(std::vector<broker::PartitionLag> rows) {
+  LagRows lags(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) lags[i].at = std::move(rows[i]);
+  return lags;
+}
+
 /// Lags of stream groups, then of queue groups; `name` nullopt: of all.
-void ask_lags(const Request& request, const std::optional<std::string>& name, broker::Done<std::vector<broker::PartitionLag>> done) {
+void ask_lags(const Request& request, const std::optional<std::string>& name, broker::Done<LagRows> done) {
+  if (broker::LagMonitor* const lag = request.session->facts().lag) return lag->rows(request.context(), name, std::move(done));
   request.broker().groups().lag(
       request.context(), name, [request, name, done = std::move(done)](Result<std::vector<broker::PartitionLag>> of_streams) mutable {
         const Status known = of_streams ? Status() : Status(of_streams.error());
         of_streams = or_none(std::move(of_streams));
-        if (!of_streams) return done(std::move(of_streams));
+        if (!of_streams) return done(of_streams.error());
         request.broker().queues().lag(
             request.context(), name,
             [known, rows = *std::move(of_streams), done = std::move(done)](Result<std::vector<broker::PartitionLag>> of_queues) mutable {
               const bool nothing = !of_queues || of_queues->empty();
               of_queues = or_none(std::move(of_queues));
-              if (!of_queues) return done(std::move(of_queues));
+              if (!of_queues) return done(of_queues.error());
               if (!known && nothing) return done(known.error());
               std::ranges::move(*of_queues, std::back_inserter(rows));
-              done(std::move(rows));
+              done(momentary(std::move(rows)));
             });
       });
 }
 
 void reply_with_lag(const Request& request, Described groups, const std::optional<std::string>& name, Encode encode) {
-  ask_lags(
-      request, name,
-      [request, groups = std::move(groups), encode = std::move(encode)](const Result<std::vector<broker::PartitionLag>>& rows) mutable {
-        if (!rows && rows.error().code != Errc::unknown_group) return request.reply(rows.error());
-        add_lags(rows ? *rows : std::vector<broker::PartitionLag>(), groups);
-        encode(request, std::move(groups));
-      });
+  ask_lags(request, name, [request, groups = std::move(groups), encode = std::move(encode)](const Result<LagRows>& rows) mutable {
+    if (!rows && rows.error().code != Errc::unknown_group) return request.reply(rows.error());
+    add_lags(rows ? *rows : LagRows(), groups);
+    encode(request, std::move(groups));
+  });
 }
 
 template <class Info>
@@ -327,9 +328,10 @@ Status handle_describe(const Request& request, const wire::DescribeGroup& in) {
 Status handle_lag(const Request& request, const wire::GroupLag& in) {
   std::optional<std::string> name;
   if (in.has_group()) name = in.group();
-  const auto encode = [](const Request& asked, const std::vector<broker::PartitionLag>& rows) {
+  const auto encode = [](const Request& asked, const LagRows& rows) {
     wire::GroupLagReply reply;
-    for (const broker::PartitionLag& row : rows) {
+    for (const broker::LagRow& judged : rows) {
+      const broker::PartitionLag& row = judged.at;
       auto& entry = *reply.add_entries();
       entry.set_group(row.group);
       entry.set_kind(std::string(broker::to_string(row.kind)));
@@ -347,10 +349,12 @@ Status handle_lag(const Request& request, const wire::GroupLag& in) {
       if (row.waiting) entry.set_waiting(*row.waiting);
       if (row.in_flight) entry.set_in_flight(*row.in_flight);
       if (row.retrying) entry.set_retrying(*row.retrying);
+      if (judged.eta_seconds) entry.set_eta_seconds(*judged.eta_seconds);
+      if (judged.headroom) entry.set_headroom_seconds(to_seconds(*judged.headroom));
     }
     asked.reply(reply);
   };
-  ask_lags(request, name, answer<std::vector<broker::PartitionLag>>(request, encode));
+  ask_lags(request, name, answer<LagRows>(request, encode));
   return {};
 }
 

@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "broker/broker.h"
+#include "broker/lag/lag_monitor.h"
 #include "protocol/native/codec/frame.h"
 #include "protocol/native/wire.pb.h"
 #include "protocol/net/stream_session.h"
@@ -31,6 +32,7 @@ struct ServerFacts {
   std::string version;
   std::function<std::map<std::string, std::uint64_t>()> connections;
   std::function<std::vector<wire::DoctorReply::Check>()> doctor;  ///< May block.
+  broker::LagMonitor* lag = nullptr;  ///< Knows the past of groups; without it lag is told as of this moment. Outlives the server.
 };
 
 using net::Output;

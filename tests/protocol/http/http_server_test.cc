@@ -7,6 +7,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 
@@ -33,6 +34,13 @@ class Connection {
     std::string text;
     boost::system::error_code end;
     asio::read(socket_, asio::dynamic_buffer(text), end);
+    return text;
+  }
+
+  /// Up to `end` and what came with it.
+  std::string read_until(const std::string& end) {
+    std::string text;
+    asio::read_until(socket_, asio::dynamic_buffer(text), end);
     return text;
   }
 
@@ -80,11 +88,22 @@ class HttpServerTest : public testing::Test {
  protected:
   void start(HttpOptions options = {}) {
     options.endpoints = {{asio::ip::make_address("127.0.0.1"), 0}};
-    std::map<std::string, Page> pages = {
+    Site site;
+    site.pages = {
         {"/hello", [](UniqueFunction<void(Reply)> done) { done({.status = 200, .body = "hello\n"}); }},
         {"/held", held_.page()},
     };
-    server_ = std::make_unique<HttpServer>(options, std::move(pages));
+    site.events["/events"] = [](UniqueFunction<void(Reply)> done) {
+      Reply reply;
+      reply.events = {{"status", "{\"topics\":1}"}, {"lag", "[]"}};
+      done(std::move(reply));
+    };
+    site.router.add("POST", "/echo/{first}/to/{second}", [](Call call, UniqueFunction<void(Reply)> done) {
+      done({.status = 201,
+            .body = call.path_values[0] + "|" + call.path_values[1] + "|" + call.query["q"] + "|" + call.content_type + "|" + call.body});
+    });
+    site.router.add("GET", "/never", [](Call, UniqueFunction<void(Reply)>) {});
+    server_ = std::make_unique<HttpServer>(options, std::move(site));
     const Status started = server_->start();
     ASSERT_TRUE(started) << started.error().to_string();
   }
@@ -143,6 +162,49 @@ TEST_F(HttpServerTest, other_methods_are_refused_with_what_is_allowed) {
   start();
   EXPECT_THAT(exchange("DELETE /hello HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
               testing::AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: GET, HEAD\r\n")));
+}
+
+TEST_F(HttpServerTest, a_route_gets_its_values_decoded_after_the_path_was_cut) {
+  start();
+  EXPECT_THAT(exchange("POST /echo/a%2Fb/to/%C3%A4?q=x+y%26z HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                       "Content-Type: Application/JSON; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}"),
+              testing::AllOf(StartsWith("HTTP/1.1 201 "), testing::EndsWith("a/b|\xc3\xa4|x y&z|application/json|{}")));
+}
+
+TEST_F(HttpServerTest, a_route_names_the_methods_it_has) {
+  start();
+  EXPECT_THAT(get("/echo/a/to/b"), testing::AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: POST\r\n")));
+  EXPECT_THAT(get("/echo/a/to"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(get("/echo//to/b"), StartsWith("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpServerTest, a_badly_encoded_path_is_400) {
+  start();
+  EXPECT_THAT(exchange("POST /echo/%zz/to/b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+}
+
+TEST_F(HttpServerTest, a_call_that_is_never_answered_is_504) {
+  start({.call_timeout = std::chrono::seconds(0)});
+  EXPECT_THAT(get("/never"), StartsWith("HTTP/1.1 504 "));
+}
+
+TEST_F(HttpServerTest, events_are_sent_once_until_they_change_and_end_with_the_server) {
+  start({.event_interval = std::chrono::milliseconds(1), .event_heartbeat = std::chrono::milliseconds(0)});
+  Connection listening = connect();
+  listening.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const std::string begun = listening.read_until(": still here\n\n");
+  EXPECT_THAT(begun, HasSubstr("Content-Type: text/event-stream\r\n"));
+  EXPECT_THAT(begun, HasSubstr("event: status\ndata: {\"topics\":1}\n\nevent: lag\ndata: []\n\n"));
+  server_->stop();
+  EXPECT_THAT(listening.read_all(), Not(HasSubstr("event:")));
+}
+
+TEST_F(HttpServerTest, streams_of_events_are_bounded) {
+  start({.event_streams_max = 1});
+  Connection first = connect();
+  first.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  first.read_until("event: lag");
+  EXPECT_THAT(get("/events"), StartsWith("HTTP/1.1 429 "));
 }
 
 TEST_F(HttpServerTest, refuses_foreign_hosts_and_origins) {
