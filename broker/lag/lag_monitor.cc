@@ -180,9 +180,8 @@ void LagMonitor::Impl::ask_seeks(std::vector<std::string> groups, Task then) {
   broker.groups().history(internal(), group,
                           [self = shared_from_this(), group, groups = std::move(groups), then = std::move(then),
                            since = sampled_before](Result<std::vector<SeekRecord>> seeks) mutable {
-                            const bool by_a_seek = seeks && std::ranges::any_of(*seeks, [since](const SeekRecord& seek) {
-                                                     return seek.time >= since;
-                                                   });
+                            const bool by_a_seek =
+                                seeks && std::ranges::any_of(*seeks, [since](const SeekRecord& seek) { return seek.time >= since; });
                             if (by_a_seek) {
                               const std::lock_guard lock(self->mutex);
                               self->book.sought(group);
@@ -218,20 +217,19 @@ void LagMonitor::Impl::save() {
 void LagMonitor::Impl::ask(const RequestContext& context, std::optional<std::string> group, bool queues,
                            Done<std::vector<PartitionLag>> done) {
   const bool one = group.has_value();
-  broker.groups().lag(context, group,
-                      [self = shared_from_this(), context, group, queues, one, done = std::move(done)](auto streams) mutable {
-                        const bool unknown = !streams && streams.error().code == Errc::unknown_group;
-                        if (!streams && !(one && unknown && queues)) return done(std::move(streams));
-                        if (!queues) return done(std::move(streams));
-                        self->broker.queues().lag(context, group,
-                                                  [streams = std::move(streams), done = std::move(done)](auto rows) mutable {
-                                                    if (!rows) return done(std::move(rows));
-                                                    if (!streams && rows->empty()) return done(std::move(streams));
-                                                    if (!streams) return done(std::move(rows));
-                                                    std::ranges::move(*rows, std::back_inserter(*streams));
-                                                    done(std::move(streams));
-                                                  });
-                      });
+  broker.groups().lag(
+      context, group, [self = shared_from_this(), context, group, queues, one, done = std::move(done)](auto streams) mutable {
+        const bool unknown = !streams && streams.error().code == Errc::unknown_group;
+        if (!streams && !(one && unknown && queues)) return done(std::move(streams));
+        if (!queues) return done(std::move(streams));
+        self->broker.queues().lag(context, group, [streams = std::move(streams), done = std::move(done)](auto rows) mutable {
+          if (!rows) return done(std::move(rows));
+          if (!streams && rows->empty()) return done(std::move(streams));
+          if (!streams) return done(std::move(rows));
+          std::ranges::move(*rows, std::back_inserter(*streams));
+          done(std::move(streams));
+        });
+      });
 }
 
 LagBook::Terms LagMonitor::Impl::terms(const PartitionLag& row, const TopicTable& topics, const Objectives& known) const {
@@ -244,21 +242,21 @@ LagBook::Terms LagMonitor::Impl::terms(const PartitionLag& row, const TopicTable
 
 void LagMonitor::Impl::judge(std::vector<PartitionLag> rows, Done<std::vector<LagRow>> done) {
   Shard& asker = current_shard();
-  runtime.disk_pool().post([self = shared_from_this(), &asker, topics = broker.topics(), rows = std::move(rows),
-                            done = std::move(done)]() mutable {
-    std::vector<LagRow> judged;
-    judged.reserve(rows.size());
-    const Timestamp now = self->runtime.clock().now();
-    const SteadyTime steady = self->runtime.clock().steady();
-    {
-      const std::lock_guard lock(self->mutex);
-      for (PartitionLag& row : rows) {
-        const LagBook::Terms terms = self->terms(row, *topics, *self->objectives);
-        judged.push_back(self->book.judged(std::move(row), terms, now, steady));
-      }
-    }
-    asker.post([judged = std::move(judged), done = std::move(done)]() mutable { done(std::move(judged)); });
-  });
+  runtime.disk_pool().post(
+      [self = shared_from_this(), &asker, topics = broker.topics(), rows = std::move(rows), done = std::move(done)]() mutable {
+        std::vector<LagRow> judged;
+        judged.reserve(rows.size());
+        const Timestamp now = self->runtime.clock().now();
+        const SteadyTime steady = self->runtime.clock().steady();
+        {
+          const std::lock_guard lock(self->mutex);
+          for (PartitionLag& row : rows) {
+            const LagBook::Terms terms = self->terms(row, *topics, *self->objectives);
+            judged.push_back(self->book.judged(std::move(row), terms, now, steady));
+          }
+        }
+        asker.post([judged = std::move(judged), done = std::move(done)]() mutable { done(std::move(judged)); });
+      });
 }
 
 void LagMonitor::rows(const RequestContext& context, std::optional<std::string> group, Done<std::vector<LagRow>> done) {

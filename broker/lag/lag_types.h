@@ -34,9 +34,9 @@ struct LagSummary {
   std::optional<std::int64_t> lag;                    ///< Sum; nullopt: no commit anywhere.
   std::optional<std::chrono::milliseconds> lag_time;  ///< The longest.
   std::optional<double> eta_seconds;  ///< When the last partition will be done; nullopt also when one of them is not getting there.
-  std::optional<std::chrono::milliseconds> headroom;                ///< The shortest.
-  std::optional<std::uint64_t> waiting, in_flight, retrying;        ///< Queue groups.
-  std::optional<double> skew;                                       ///< Lag of the member that has most of it, over the mean of all members.
+  std::optional<std::chrono::milliseconds> headroom;          ///< The shortest.
+  std::optional<std::uint64_t> waiting, in_flight, retrying;  ///< Queue groups.
+  std::optional<double> skew;                                 ///< Lag of the member that has most of it, over the mean of all members.
   double in_rate = 0, out_rate = 0;
   std::chrono::milliseconds objective{60'000};
 };

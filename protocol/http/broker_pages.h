@@ -10,8 +10,8 @@
 
 namespace tidemark::http {
 
-/// What one broker process serves: /healthz, /readyz, /metrics, /metrics/partitions, /metrics/kafka, the REST interface under /api/v1 and the console
-/// under /.
+/// What one broker process serves: /healthz, /readyz, /metrics, /metrics/partitions, /metrics/kafka, the REST interface under /api/v1 and
+/// the console under /.
 ///
 /// It is there before the broker is, so that a long recovery can be told from a dead process: /healthz is 200 as soon as the process can
 /// answer; what asks the broker is 503 with a reason until attach() and from detach() on. Thread-safe; the pages share ownership.

@@ -92,7 +92,8 @@ void add_lag(MetricsPage& page, const MetricsSnapshot& snapshot, const Naming& n
     }
   };
   using Value = std::optional<double>;
-  family("tidemark_group_lag_records", "Records the group has not finished.", [](const OnTopic& sum) -> Value { return static_cast<double>(sum.lag); });
+  family("tidemark_group_lag_records", "Records the group has not finished.",
+         [](const OnTopic& sum) -> Value { return static_cast<double>(sum.lag); });
   family("tidemark_group_lag_seconds", "Age of the oldest record the group has not finished; 0 when there is none.",
          [](const OnTopic& sum) -> Value { return seconds(sum.lag_time); });
   family("tidemark_group_drain_seconds", "Estimate of when the group will be done; +Inf: not at this pace.",
@@ -112,7 +113,8 @@ void add_status(MetricsPage& page, const MetricsSnapshot& snapshot, const Naming
     const auto [place, fresh] = worst.try_emplace({summary.group, summary.kind}, summary);
     if (!fresh && broker::severity(summary.verdict) > broker::severity(place->second.verdict)) place->second = std::move(summary);
   }
-  page.family("tidemark_group_status", MetricType::Gauge, "1 for the verdict on the group, 0 for the others; the group takes its worst partition's.");
+  page.family("tidemark_group_status", MetricType::Gauge,
+              "1 for the verdict on the group, 0 for the others; the group takes its worst partition's.");
   for (const auto& [name, summary] : worst) {
     for (const Verdict verdict : kVerdicts) {
       page.value(verdict == summary.verdict ? 1.0 : 0.0,
@@ -147,7 +149,8 @@ void add_queue_counts(MetricsPage& page, const MetricsSnapshot& snapshot, const 
   };
   using Counts = broker::QueueCounts;
   family("tidemark_group_acks_total", MetricType::Counter, "Records acknowledged since the group began.", &Counts::done);
-  family("tidemark_group_redeliveries_total", MetricType::Counter, "Hand-outs of records that had been handed out before.", &Counts::redelivered);
+  family("tidemark_group_redeliveries_total", MetricType::Counter, "Hand-outs of records that had been handed out before.",
+         &Counts::redelivered);
   family("tidemark_group_timeouts_total", MetricType::Counter, "Hand-outs that were not settled in time.", &Counts::timed_out);
   family("tidemark_group_dead_lettered_total", MetricType::Counter, "Records given to the dead letters.", &Counts::dead);
   family("tidemark_group_parked_records", MetricType::Gauge, "Records set aside until somebody says otherwise.", &Counts::parked);
@@ -204,8 +207,10 @@ std::string kafka_metrics_text(const MetricsSnapshot& snapshot) {
       }
     }
   };
-  partitions("kafka_topic_partition_current_offset", "End offset of the partition.", [](const auto& info) { return info.high_watermark.value; });
-  partitions("kafka_topic_partition_oldest_offset", "First offset kept of the partition.", [](const auto& info) { return info.log_start.value; });
+  partitions("kafka_topic_partition_current_offset", "End offset of the partition.",
+             [](const auto& info) { return info.high_watermark.value; });
+  partitions("kafka_topic_partition_oldest_offset", "First offset kept of the partition.",
+             [](const auto& info) { return info.log_start.value; });
 
   const auto groups = [&](const char* name, const char* help, auto of) {
     page.family(name, MetricType::Gauge, help);

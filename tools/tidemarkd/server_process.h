@@ -51,7 +51,7 @@ class ServerProcess {
   const Machine machine_;
   storage::PosixFileSystem files_;
   std::unique_ptr<broker::ThreadRuntime> runtime_;
-  std::unique_ptr<broker::Broker> broker_;  ///< Uses the runtime until stopped, and goes before it.
+  std::unique_ptr<broker::Broker> broker_;   ///< Uses the runtime until stopped, and goes before it.
   std::unique_ptr<broker::LagMonitor> lag_;  ///< Uses both; stopped before the broker.
   std::shared_ptr<http::BrokerPages> pages_;
   std::unique_ptr<http::HttpServer> http_;

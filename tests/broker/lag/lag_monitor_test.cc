@@ -42,7 +42,8 @@ class LagMonitorTest : public GroupsTest {
     return **answer;
   }
   Result<std::vector<LagRow>> rows(std::optional<std::string> group) {
-    return ask<std::vector<LagRow>>([group](LagMonitor& monitor, Done<std::vector<LagRow>> done) { monitor.rows({}, group, std::move(done)); });
+    return ask<std::vector<LagRow>>(
+        [group](LagMonitor& monitor, Done<std::vector<LagRow>> done) { monitor.rows({}, group, std::move(done)); });
   }
   LagRow row(const std::string& group = "g") {
     const auto all = rows(group);

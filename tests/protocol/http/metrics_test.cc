@@ -97,12 +97,8 @@ MetricsSnapshot with_groups() {
   snapshot.lag[1].eta_seconds = 4;
   snapshot.lag[0].headroom = std::chrono::minutes(2);
   snapshot.lag[1].at.verdict = broker::Verdict::draining;
-  snapshot.groups.push_back({.group = "billing",
-                             .kind = broker::GroupKind::stream,
-                             .topic = {},
-                             .members = 2,
-                             .skipped_records = 5,
-                             .counts = {}});
+  snapshot.groups.push_back(
+      {.group = "billing", .kind = broker::GroupKind::stream, .topic = {}, .members = 2, .skipped_records = 5, .counts = {}});
   return snapshot;
 }
 
@@ -139,8 +135,7 @@ TEST(Metrics, no_commit_is_no_series) {
 TEST(Metrics, names_of_groups_are_any_bytes) {
   MetricsSnapshot snapshot = with_groups();
   snapshot.lag = {lag_row("\xff\"\n", 0, 7)};
-  EXPECT_THAT(lines(metrics_text(snapshot)),
-              Contains("tidemark_group_lag_records{group=\"\\\\xff\\\"\\\\x0a\",topic=\"orders\"} 7"));
+  EXPECT_THAT(lines(metrics_text(snapshot)), Contains("tidemark_group_lag_records{group=\"\\\\xff\\\"\\\\x0a\",topic=\"orders\"} 7"));
 }
 
 TEST(Metrics, partitions_of_groups_are_on_the_page_of_partitions) {

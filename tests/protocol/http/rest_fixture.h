@@ -75,7 +75,8 @@ class RestTest : public testing::Test {
     auto opened = broker::Broker::open(*runtime_, files_, options, [](const Error& error) { ADD_FAILURE() << error.to_string(); });
     ASSERT_TRUE(opened) << opened.error().to_string();
     broker_ = *std::move(opened);
-    lag_ = std::make_unique<broker::LagMonitor>(*broker_, *runtime_, files_, broker::LagMonitor::Options{.path = directory_ + "/lag-history"});
+    lag_ =
+        std::make_unique<broker::LagMonitor>(*broker_, *runtime_, files_, broker::LagMonitor::Options{.path = directory_ + "/lag-history"});
     lag_->start();
     pages_->attach(*broker_, *lag_, *runtime_);
   }

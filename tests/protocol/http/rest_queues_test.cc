@@ -9,7 +9,8 @@ class RestQueues : public RestTest {
   void SetUp() override {
     ASSERT_EQ(post("/topics", R"({"name":"jobs","partitions":1})").status, 201u);
     append("jobs", 0, {"a", "b", "c", "d"});
-    const Answer made = post("/groups", R"({"group":"workers","kind":"queue","topics":["jobs"],"settings":{"delivery.limit":1,"backoff":"none"}})");
+    const Answer made =
+        post("/groups", R"({"group":"workers","kind":"queue","topics":["jobs"],"settings":{"delivery.limit":1,"backoff":"none"}})");
     ASSERT_EQ(made.status, 201u) << made.body;
   }
   /// How many of the records a member is given.
@@ -79,7 +80,9 @@ TEST_F(RestQueues, are_paused_and_resumed) {
 
 TEST_F(RestQueues, dead_letters_are_shown_and_given_back) {
   EXPECT_EQ(receive(1), 1);
-  ASSERT_EQ(post("/groups/workers/settle", R"({"settlements":[{"partition":0,"offset":0,"kind":"reject","reason":"<b>bad</b>"}]})").at("settled"), "1");
+  ASSERT_EQ(
+      post("/groups/workers/settle", R"({"settlements":[{"partition":0,"offset":0,"kind":"reject","reason":"<b>bad</b>"}]})").at("settled"),
+      "1");
   // The move to the dead letters goes on after the answer.
   boost::json::value summaries;
   for (int i = 0; i < 1000; ++i) {
