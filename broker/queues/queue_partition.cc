@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "broker/entries/entry_chunk.h"
 #include "broker/publish_fields.h"
 #include "broker/queues/record_traits.h"
 #include "storage/base/log.h"
@@ -96,7 +97,12 @@ bool QueuePartition::may_look() const {
   return !priorities() || window_->counts().waiting < window_->settings().lookahead;
 }
 
-/// What time and retention have done since the last look.
+std::optional<Error> QueuePartition::refusal() const {
+  if (closed_) return closed_;
+  if (recorder_->behind()) return recorder_->behind_error();
+  return std::nullopt;
+}
+
 void QueuePartition::housekeeping() {
   if (const Offset start = log_start(); start > seen_start_) {
     seen_start_ = start;
@@ -146,7 +152,8 @@ void QueuePartition::plan(const std::shared_ptr<Work>& work) {
   const bool ahead = settings.looks_ahead() || priorities();
   // The most urgent record may be one that was not looked at yet.
   if (more && !work->asked.new_only && priorities() && !std::exchange(work->looked, true)) return read_new(work);
-  if (!work->asked.new_only && settings.redelivers) {
+  // Where nothing is redelivered, there may still be records that were looked at and never handed out.
+  if (!work->asked.new_only && (settings.redelivers || window_->counts().waiting > 0)) {
     // While there are new records, what comes back takes half of the room, so that neither starves the other.
     const std::size_t share = more && !ahead ? std::max<std::size_t>(1, room / 2) : room;
     work->chosen = window_->choose(work->asked.member, share, now());
@@ -358,23 +365,47 @@ void QueuePartition::fetch_chosen(const std::shared_ptr<Work>& work) {
   });
 }
 
+bool QueuePartition::notes_ids() const {
+  const std::shared_ptr<const Topic> topic = services_.topic(key_.topic);
+  return window_->settings().keeps_ids && topic && topic->effective.entry_id == EntryIdMode::time;
+}
+
+/// Where groups keep ids that do not follow from offsets: those of `offsets` (ascending), out of the batches at hand. Otherwise none.
+std::vector<EntryId> QueuePartition::ids_of(const Work& work, std::span<const Offset> offsets) const {
+  if (!notes_ids()) return {};
+  std::map<Offset, EntryId> known;
+  for (const auto& [base, batch] : work.batches) {
+    EntryWalk walk(batch, EntryIdMode::time);
+    EntryWalk::Step step;
+    for (Result<bool> more = walk.next(step); more && *more; more = walk.next(step)) known.emplace(step.record.offset, step.id);
+  }
+  std::vector<EntryId> ids;
+  ids.reserve(offsets.size());
+  for (const Offset offset : offsets) {
+    const auto found = known.find(offset);
+    ids.push_back(found == known.end() ? EntryId{} : found->second);
+  }
+  return ids;
+}
+
 void QueuePartition::finish(const std::shared_ptr<Work>& work) {
   const Timestamp time = now();
   ReceivedPartition reply{.partition = key_.partition, .runs = {}, .batches = {}, .lease = window_->settings().ack_timeout};
-  if (!work->chosen.empty()) reply.runs = window_->take(work->asked.member, work->chosen, {}, time);
+  if (!work->chosen.empty()) reply.runs = window_->take(work->asked.member, work->chosen, ids_of(*work, work->chosen), time);
   if (!work->fresh.empty()) {
     std::vector<TakenRun> runs;
     if (work->asked.new_only) {
       for (std::size_t i = 0; i < work->fresh.size();) {
         std::size_t end = i + 1;
         while (end < work->fresh.size() && work->fresh[end] == work->fresh[end - 1] + 1) ++end;
+        const std::vector<EntryId> ids = ids_of(*work, std::span(work->fresh).subspan(i, end - i));
         const std::vector<TakenRun> taken =
-            window_->take_new(work->asked.member, {work->fresh[i], static_cast<std::int64_t>(end - i)}, {}, time);
+            window_->take_new(work->asked.member, {work->fresh[i], static_cast<std::int64_t>(end - i)}, ids, time);
         runs.insert(runs.end(), taken.begin(), taken.end());
         i = end;
       }
     } else {
-      runs = window_->take(work->asked.member, work->fresh, {}, time);
+      runs = window_->take(work->asked.member, work->fresh, ids_of(*work, work->fresh), time);
     }
     reply.runs.insert(reply.runs.end(), runs.begin(), runs.end());
   }

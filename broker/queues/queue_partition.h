@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,20 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
 
   /// As far as it is known without reading; oldest and keys are filled by others.
   QueuePartitionInfo info();
+  /// Null: the topic was deleted.
+  std::shared_ptr<Partition> partition() const;
+  std::shared_ptr<const Topic> topic() const { return services_.topic(key_.topic); }
+  Shard& shard() { return services_.shard; }
+  bool closed() const { return closed_.has_value(); }
+  /// Why nothing can be changed now; nullopt: it can.
+  std::optional<Error> refusal() const;
+  /// What time and retention have done since the last look.
+  void housekeeping();
+  bool paused() const;
+  /// Records of the topic may be more urgent than others.
+  bool priorities() const;
+  /// Ids of entries are noted when they are handed out, since they do not follow from offsets.
+  bool notes_ids() const;
   Offset log_start() const;
   Offset log_end() const;  ///< Last stable offset.
   Timestamp now() const;
@@ -101,7 +116,6 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   class Watcher;
   struct Work;
 
-  std::shared_ptr<Partition> partition() const;
   void next_work();
   void begin(const std::shared_ptr<Work>& work);
   void plan(const std::shared_ptr<Work>& work);
@@ -114,9 +128,7 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   /// What the batch holds from `from` on, until `candidates_max` are found; answers where it stopped.
   Result<Offset> judge_batch(ByteView batch, Offset from, std::size_t candidates_max, bool keys, std::vector<LookedAt>& looked,
                              std::vector<Offset>& candidates) const;
-  bool paused() const;
-  /// Records of the topic may be more urgent than others.
-  bool priorities() const;
+  std::vector<EntryId> ids_of(const Work& work, std::span<const Offset> offsets) const;
   /// There is more to look at, and room to remember it.
   bool may_look() const;
   bool may_have(const ReceiveOffer& offer);
@@ -124,7 +136,6 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   void watch();
   void unwatch();
   void arm();
-  void housekeeping();
   std::shared_ptr<QueuePartition> self() { return shared_from_this(); }
 
   QueueServices services_;

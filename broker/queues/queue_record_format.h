@@ -28,6 +28,7 @@
 ///     4 move      count u, first sequence, offsets as differences; count 0: none is under way
 ///     5 member    slot u, bytes u, name, created, seen, active
 ///     6 forgotten slot u; comes before the rows of members
+///     7 stream    ms, seq of the last id; entries read (-1: not known), the cursor for which this is true
 namespace tidemark::broker::queue_record {
 
 inline constexpr std::byte kVersion{1};
@@ -37,6 +38,6 @@ inline constexpr std::size_t kSlotsMax = std::size_t{1} << 24;
 
 inline constexpr unsigned kStateMask = 7, kTimes = 8, kFailures = 16, kReason = 32, kIds = 64;
 
-enum class Row : std::uint8_t { position = 1, counters = 2, producer = 3, move = 4, member = 5, forgotten = 6 };
+enum class Row : std::uint8_t { position = 1, counters = 2, producer = 3, move = 4, member = 5, forgotten = 6, stream = 7 };
 
 }  // namespace tidemark::broker::queue_record

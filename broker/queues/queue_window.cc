@@ -299,6 +299,19 @@ std::size_t QueueWindow::visit(Offset from, Offset to, unsigned states, std::opt
   return seen;
 }
 
+std::optional<Offset> QueueWindow::last_of(unsigned states) const {
+  const EntryPages::Ordered& pages = impl_->pages.all();
+  for (auto at = pages.rbegin(); at != pages.rend(); ++at) {
+    const EntryPage& page = *at->second;
+    if (!page.has_any(states & kUnfinished)) continue;
+    for (std::size_t i = page.entries.size(); i-- > 0;) {
+      const EntryState state = page.entries[i].state();
+      if (state != EntryState::done && (states & mask_of(state)) != 0) return page.first() + static_cast<std::int64_t>(i);
+    }
+  }
+  return std::nullopt;
+}
+
 std::optional<Offset> QueueWindow::find_id(EntryId id) const {
   const Impl& w = *impl_;
   for (auto at = w.pages.from_id(id); at != w.pages.all().end(); ++at) {

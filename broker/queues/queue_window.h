@@ -106,6 +106,14 @@ enum class Settled : std::uint8_t {
   lease_lost,       ///< It was taken back from this member, and perhaps handed out again.
 };
 
+/// Where the group of a Redis stream stands, beyond what the cursor says: an id that may lie between entries or ahead of them all.
+struct StreamPosition {
+  EntryId last_id;                            ///< The id last handed out, or set: only higher ones are new.
+  std::optional<std::uint64_t> entries_read;  ///< Of all entries ever added, those up to last_id; nullopt: not known.
+  Offset cursor;                              ///< Everything below has been read, or has an id that is not new.
+  bool operator==(const StreamPosition&) const = default;
+};
+
 /// What was found when the log was read at the cursor.
 struct LookedAt {
   Offset offset;
@@ -170,6 +178,10 @@ class QueueWindow {
   /// false; with `member`, only those it has. Answers how many entries were looked at.
   std::size_t visit(Offset from, Offset to, unsigned states, std::optional<std::string_view> member,
                     const std::function<bool(const PendingEntry&)>& visit) const;
+  /// The last unfinished entry with one of the `states`.
+  std::optional<Offset> last_of(unsigned states) const;
+  /// nullopt: it was never set, or the cursor has been moved since by somebody who does not count in ids.
+  std::optional<StreamPosition> stream_position() const;
   /// First unfinished entry with that id or a higher one, in windows that keep ids.
   std::optional<Offset> find_id(EntryId id) const;
   struct BlockedKey {
@@ -233,6 +245,9 @@ class QueueWindow {
   /// The lease runs `ack.timeout` (or `lease`) from now.
   Settled extend_lease(Offset offset, std::string_view member, std::uint32_t deliveries, std::optional<std::chrono::milliseconds> lease,
                        Timestamp now);
+  /// Shown once more to the member that has it (Redis: a read of the history): counts as a hand-out, of now. False: it has not got it. Not
+  /// worth a record of its own.
+  bool show_again(Offset offset, std::string_view member, Timestamp now);
   /// Renews everything the member has.
   void extend_all(std::string_view member, Timestamp now);
   /// Takes over. False: it is not unfinished, or not idle for so long. Entries nobody has can be claimed if they were handed out before,
@@ -278,6 +293,8 @@ class QueueWindow {
   void reset(Offset to);
   /// Only the cursor moves; entries stay as they are (Redis XGROUP SETID).
   void set_cursor(Offset to);
+  /// The cursor moves, and the position in ids with it; entries stay as they are.
+  void set_stream_position(const StreamPosition& position);
   /// Everything that nobody has is finished, and everything in [cursor, to) as well. Answers how many.
   std::uint64_t purge(Offset to);
   /// The log begins at `log_start` now: what lies below is gone. In groups that keep ids, entries somebody has stay (Redis).

@@ -52,6 +52,7 @@ struct QueueWindow::Impl {
     std::int64_t producer_id = -1;
     std::int16_t producer_epoch = 0;
     std::int32_t next_sequence = 0;
+    std::optional<StreamPosition> stream;
     bool operator==(const Head&) const = default;
   };
 
@@ -161,6 +162,7 @@ struct QueueWindow::Impl {
   std::shared_ptr<const QueueSettings> settings;
 
   Offset start, cursor;
+  std::optional<StreamPosition> stream;
   EntryPages pages;
   QueueCounts counts;
   /// Nothing below holds the floor; moves up when floor() looks.

@@ -122,6 +122,7 @@ void QueueWindow::reset(Offset to) {
   counts.waiting = counts.in_flight = counts.retrying = counts.delayed = counts.parked = counts.dying = 0;
   w.needs_look = false;
   w.start = w.cursor = to;
+  w.stream.reset();
   w.floor_hint = EntryPage::kNever;
   w.wiped = true;
   w.must_tell = true;
@@ -130,6 +131,20 @@ void QueueWindow::reset(Offset to) {
 void QueueWindow::set_cursor(Offset to) {
   impl_->cursor = to;
   impl_->must_tell = true;
+}
+
+std::optional<StreamPosition> QueueWindow::stream_position() const {
+  const Impl& w = *impl_;
+  return w.stream && w.stream->cursor == w.cursor ? w.stream : std::nullopt;
+}
+
+void QueueWindow::set_stream_position(const StreamPosition& position) {
+  Impl& w = *impl_;
+  const bool known = w.stream && w.stream->last_id == position.last_id && w.stream->entries_read == position.entries_read;
+  // Passing over what is not there is found again for nothing.
+  if (!known || position.cursor < w.cursor) w.must_tell = true;
+  w.stream = position;
+  w.cursor = position.cursor;
 }
 
 std::uint64_t QueueWindow::purge(Offset to) {
@@ -159,6 +174,7 @@ void QueueWindow::trimmed(Offset log_start) {
   }
   if (log_start > w.cursor) {
     w.counts.gone += static_cast<std::uint64_t>(log_start - w.cursor) - w.offsets_in(w.cursor, log_start, kUnfinished).size();
+    if (w.stream && w.stream->cursor == w.cursor) w.stream->cursor = log_start;
     w.cursor = log_start;
     w.must_tell = true;
   }

@@ -192,7 +192,8 @@ QueueWindow::Impl::Head QueueWindow::Impl::head() const {
           .timed_out = counts.timed_out,
           .producer_id = producer_id,
           .producer_epoch = producer_epoch,
-          .next_sequence = next_sequence};
+          .next_sequence = next_sequence,
+          .stream = stream};
 }
 
 std::vector<storage::StateRecord> QueueWindow::Impl::head_records(bool snapshot) const {
@@ -222,6 +223,13 @@ std::vector<storage::StateRecord> QueueWindow::Impl::head_records(bool snapshot)
     append_varlong(producer, producer_id);
     append_varlong(producer, producer_epoch);
     append_varlong(producer, next_sequence);
+  }
+  if (stream && (snapshot || !recorded_head || stream != recorded_head->stream)) {
+    ByteVector& out = row(Row::stream);
+    append_count(out, stream->last_id.ms);
+    append_count(out, stream->last_id.seq);
+    append_varlong(out, stream->entries_read ? static_cast<std::int64_t>(*stream->entries_read) : -1);
+    append_varlong(out, stream->cursor.value);
   }
   if (move_changed || (snapshot && move)) {
     ByteVector& out = row(Row::move);

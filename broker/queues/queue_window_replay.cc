@@ -166,6 +166,16 @@ Status QueueWindow::Impl::replay_head(ByteView payload) {
         member.active = from_ms(active);
         break;
       }
+      case Row::stream: {
+        StreamPosition read;
+        read.last_id.ms = static_cast<std::uint64_t>(in.number());
+        read.last_id.seq = static_cast<std::uint64_t>(in.number());
+        const std::int64_t entries_read = in.number();
+        if (entries_read >= 0) read.entries_read = static_cast<std::uint64_t>(entries_read);
+        read.cursor = {in.not_negative()};
+        stream = read;
+        break;
+      }
       case Row::forgotten: {
         const std::uint32_t slot = in.count();
         if (slot < slots.size() && slots[slot]) forget_member(slot);
@@ -191,6 +201,7 @@ Status QueueWindow::replay(const storage::StateRecord& record) {
         if (w.slots[slot]) w.forget_member(slot);
       }
       w.start = w.cursor = w.first_start;
+      w.stream.reset();
       w.counts = {};
       w.move.reset();
       w.producer_id = -1;

@@ -201,6 +201,18 @@ Settled QueueWindow::extend_lease(Offset offset, std::string_view member, std::u
   return Settled::ok;
 }
 
+bool QueueWindow::show_again(Offset offset, std::string_view member, Timestamp now) {
+  Impl& w = *impl_;
+  const auto slot = w.note_seen(member, now);
+  const QueueEntry* const known = w.pages.entry(offset);
+  if (!slot || known == nullptr || known->state() != EntryState::acquired || known->member != *slot) return false;
+  Impl::Edit entry(w, offset);
+  if (entry->deliveries < std::numeric_limits<std::uint32_t>::max()) ++entry->deliveries;
+  entry->delivered = std::max<std::int64_t>(to_ms(now), 1);
+  entry->set_due(w.lease_end(now));
+  return true;
+}
+
 void QueueWindow::extend_all(std::string_view member, Timestamp now) {
   Impl& w = *impl_;
   const auto slot = w.note_seen(member, now);

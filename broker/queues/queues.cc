@@ -284,7 +284,8 @@ void QueuesImpl::close(std::size_t, QueuePartition& queue, const Error& reason, 
 void QueuesImpl::install(const HomedQueue& queue, Task done) {
   const auto& by_id = broker.shards[broker.current_shard()]->topics->by_id;
   const auto topic = by_id.find(queue.id.topic);
-  if (topic == by_id.end()) return done();
+  // A window that is opened while the group is being removed would outlive it.
+  if (topic == by_id.end() || queue.removing) return done();
   struct Plan {
     QueueId id;
     std::shared_ptr<const QueueSettings> settings;

@@ -12,6 +12,7 @@ namespace tidemark::broker {
 
 class QueueHome;
 struct QueuesImpl;
+class StreamGroups;
 
 /// Queue groups: competing consumers of one topic, each record to one member, acknowledged one by one. Part of the Broker; same rules:
 /// calls are made on a shard, `done` runs there once, and what is answered is durable (but see ReceiveRequest::durable).
@@ -52,6 +53,9 @@ class Queues {
   /// lease.
   void extend(const RequestContext& context, QueueName name, std::string member, std::vector<Settlement> entries, Done<SettleReply> done);
   void claim(const RequestContext& context, ClaimRequest request, Done<ClaimReply> done);
+
+  /// The same groups as streams of Redis have them; broker/queues/stream_groups.h.
+  StreamGroups stream_groups() const;
 
   /// By partition and offset.
   void pending(const RequestContext& context, PendingQuery query, Done<std::vector<PendingRow>> done);

@@ -26,6 +26,7 @@ class World:
         self.plain = [f"{prefix}:s{n}" for n in range(3)]
         self.automatic = f"{prefix}:a"
         self.trimmed = f"{prefix}:t"
+        self.grouped = [f"{prefix}:g{n}" for n in range(2)]  # With groups. Not copied: here a copy has none.
         self.last = {}  # Key -> milliseconds of the last explicit id, more or less.
 
     def chance(self, probability):
@@ -75,6 +76,11 @@ class World:
         last = self.last.get(key, 0)
         return f"{self.random.randint(max(0, last - 12), last + 2)}-{self.random.randrange(6)}"
 
+    def kept_id(self, key):
+        """One that leaves the last entry: a node that goes before it is full puts all later ones elsewhere."""
+        last = self.last.get(key, 0)
+        return f"{self.random.randint(max(0, last - 12), last)}-{self.random.randrange(2)}"
+
     def bad_id(self):
         return self.pick("", "x", "1-", "-1", "1-x", "1-2-3", "*", "99999999999999999999", "1-*", "(1", "1" * 130, "+", "-", "$", ">")
 
@@ -110,12 +116,12 @@ def trim_options(world, key, exact):
         words.append(world.word("MAXLEN"))
         if exact is False or world.chance(0.3):
             words.append("=" if exact else "~")
-        words.append(world.mostly(lambda: world.number(0, 12), world.bad_number))
+        words.append(world.mostly(lambda: world.number(0 if exact else 1, 12), world.bad_number))
     else:
         words.append(world.word("MINID"))
         if exact is False or world.chance(0.3):
             words.append("=" if exact else "~")
-        words.append(world.mostly(lambda: world.some_id(key), world.bad_id))
+        words.append(world.mostly(lambda: world.some_id(key) if exact else world.kept_id(key), world.bad_id))
     if world.chance(0.2 if not exact else 0.03):
         words += [world.word("LIMIT"), world.mostly(lambda: world.number(0, 30), world.bad_number)]
     if world.chance(0.02):
@@ -330,7 +336,174 @@ CONNECTION = [
     Spec("NONSENSE", 0.4, odd_words),
 ]
 
-FAMILIES = [STREAMS, KEYSPACE, CONNECTION]
+
+def group_key(world):
+    return f"{world.prefix}:nogroups" if world.chance(0.02) else world.pick(*world.grouped)
+
+
+def group(world):
+    return "none" if world.chance(0.03) else world.pick("g1", "g2")
+
+
+def consumer(world):
+    return world.pick("c1", "c2", "c3")
+
+
+def group_ids(world, key, most=4):
+    return [world.mostly(lambda: world.some_id(key), world.bad_id) for _ in range(world.random.randint(1, most))]
+
+
+def xadd_grouped(world):
+    key = world.pick(*world.grouped)
+    return [key, world.next_id(key), "f", "v"]
+
+
+def xdel_grouped(world):
+    key = world.pick(*world.grouped)
+    return [key, *(world.some_id(key) for _ in range(2))]
+
+
+def xtrim_grouped(world):
+    return [world.pick(*world.grouped), "MAXLEN", world.number(0, 12)]
+
+
+def xsetid_grouped(world):
+    key = world.pick(*world.grouped)
+    words = ["ENTRIESADDED", world.number(0, 300)] if world.chance(0.3) else []
+    return [key, f"{world.last.get(key, 0) + 1}-0", *words]
+
+
+def delete_grouped(world):
+    key = world.pick(*world.grouped)
+    world.last.pop(key, None)
+    return [key]
+
+
+def xgroup(world):
+    key, how = group_key(world), world.random.random()
+    if how < 0.55:
+        words = [world.word("CREATE"), key, group(world), world.mostly(lambda: world.pick("$", "0", "0", world.some_id(key)), world.bad_id)]
+        if world.chance(0.8):
+            words.append(world.word("MKSTREAM"))
+        if world.chance(0.1):
+            words += ["ENTRIESREAD", world.mostly(lambda: world.number(-1, 20), world.bad_number)]
+    elif how < 0.75:
+        words = [world.word("SETID"), key, group(world), world.mostly(lambda: world.pick("$", "0", "-", world.some_id(key)), world.bad_id)]
+        if world.chance(0.2):
+            words += ["ENTRIESREAD", world.mostly(lambda: world.number(-1, 20), world.bad_number)]
+    elif how < 0.8:
+        words = ["DESTROY", key, group(world)]
+    elif how < 0.9:
+        words = ["CREATECONSUMER", key, group(world), consumer(world)]
+    elif how < 0.97:
+        words = ["DELCONSUMER", key, group(world), consumer(world)]
+    else:
+        words = world.pick(["HELP"], ["FOO", key], ["CREATE", key], ["CREATE", key, "g1", "0", "FOO"], ["SETID", key, "g1", "0", "FOO", "1"],
+                           ["CREATE", key, "g1", "0", "MKSTREAM", "MKSTREAM", "MKSTREAM", "MKSTREAM"], ["HELP", "x"])
+    return words
+
+
+def xreadgroup(world):
+    words = [world.word("GROUP"), group(world), consumer(world)]
+    if world.chance(0.6):
+        words += [world.word("COUNT"), world.mostly(lambda: world.number(-1, 5), world.bad_number)]
+    if world.chance(0.05):
+        words += [world.word("BLOCK"), world.mostly(lambda: world.number(1, 3), lambda: world.pick("x", "-1", "1.5"))]
+    if world.chance(0.1):
+        words.append(world.word("NOACK"))
+    if world.chance(0.02):
+        words = world.pick(words[3:], [*words, "FOO"], ["GROUP", "g1"])
+    words.append(world.word("STREAMS"))
+    keys = [group_key(world) for _ in range(world.random.choice((1, 1, 1, 2)))]
+    ids = [world.mostly(lambda: world.pick(">", ">", ">", "0", world.some_id(key)), lambda: world.pick("x", "$", "-", "+", "1-")) for key in keys]
+    if world.chance(0.02):
+        ids.pop()
+    return [*words, *keys, *ids]
+
+
+def xack(world):
+    key = group_key(world)
+    return [key, group(world), *group_ids(world, key)]
+
+
+# Idle times are 0, or far from what is asked: what passes between two commands must not matter.
+def idle(world):
+    return world.pick("0", "0", "0", "100000", "-5")
+
+
+def xpending(world):
+    key = group_key(world)
+    words = [key, group(world)]
+    if world.chance(0.7):
+        if world.chance(0.2):
+            words += [world.word("IDLE"), world.mostly(lambda: idle(world), world.bad_number)]
+        words += [world.bound(key, False), world.bound(key, True), world.mostly(lambda: world.number(-1, 10), world.bad_number)]
+        if world.chance(0.4):
+            words.append(world.pick("c1", "c2", "nobody"))
+    if world.chance(0.03):
+        words = world.pick(words[:4], [*words, "x", "y"], [*words, "a", "b", "c", "d", "e"])
+    return words
+
+
+def xclaim(world):
+    key = group_key(world)
+    words = [key, group(world), consumer(world), world.mostly(lambda: idle(world), world.bad_number), *group_ids(world, key)]
+    for option in ("FORCE", "JUSTID"):
+        if world.chance(0.2):
+            words.append(world.word(option))
+    if world.chance(0.2):
+        words += [world.word("IDLE"), world.mostly(lambda: world.pick("1", "500000"), world.bad_number)]
+    if world.chance(0.1):
+        words += [world.word("TIME"), world.mostly(lambda: world.pick("1000000000000", "99999999999999", "-1"), world.bad_number)]
+    if world.chance(0.2):
+        words += [world.word("RETRYCOUNT"), world.mostly(lambda: world.number(0, 9), world.bad_number)]
+    if world.chance(0.05):
+        words += [world.word("LASTID"), world.mostly(lambda: world.some_id(key), world.bad_id)]
+    if world.chance(0.02):
+        words.append(world.pick("FOO", "IDLE", "TIME"))
+    return words
+
+
+def xautoclaim(world):
+    key = group_key(world)
+    words = [key, group(world), consumer(world), world.mostly(lambda: idle(world), world.bad_number),
+             world.mostly(lambda: world.pick("0", "0-0", world.some_id(key), "(" + world.some_id(key), "-"), world.bad_id)]
+    if world.chance(0.5):
+        words += [world.word("COUNT"), world.mostly(lambda: world.number(1, 4), world.bad_number)]
+    if world.chance(0.3):
+        words.append(world.word("JUSTID"))
+    if world.chance(0.02):
+        words.append("FOO")
+    return words
+
+
+def xinfo_grouped(world):
+    key = group_key(world)
+    words = world.pick(["GROUPS", key], ["GROUPS", key], ["CONSUMERS", key, group(world)], ["STREAM", key], ["STREAM", key, world.word("FULL")])
+    if words[-1].upper() == "FULL" and world.chance(0.5):
+        words += [world.word("COUNT"), world.mostly(lambda: world.number(-1, 5), world.bad_number)]
+    if world.chance(0.05):
+        words = world.pick(["GROUPS"], ["CONSUMERS", key], ["HELP"], ["HELP", "x"], ["STREAM", key, "FULL", "COUNT"], ["STREAM", key, "FULL", "x", "1"],
+                           ["GROUPS", key, "x"])
+    return words
+
+
+GROUPS = [
+    Spec("XADD", 12, xadd_grouped),
+    Spec("XDEL", 3, xdel_grouped),
+    Spec("XTRIM", 0.5, xtrim_grouped),
+    Spec("XSETID", 0.3, xsetid_grouped),
+    Spec("DEL", 0.1, delete_grouped),
+    Spec("XGROUP", 5, xgroup),
+    Spec("XREADGROUP", 12, xreadgroup),
+    Spec("XACK", 6, xack),
+    Spec("XPENDING", 6, xpending),
+    Spec("XCLAIM", 6, xclaim),
+    Spec("XAUTOCLAIM", 5, xautoclaim),
+    Spec("XINFO", 8, xinfo_grouped),
+]
+
+FAMILIES = [STREAMS, GROUPS, KEYSPACE, CONNECTION]
 
 
 class Generator:

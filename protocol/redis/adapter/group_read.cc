@@ -1,0 +1,344 @@
+#include <memory>
+#include <utility>
+
+#include "protocol/redis/adapter/blocking_timeout.h"
+#include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/group_handlers.h"
+#include "protocol/redis/adapter/steps.h"
+#include "protocol/redis/adapter/stream_id.h"
+#include "protocol/redis/adapter/stream_key.h"
+#include "protocol/redis/adapter/stream_range_reply.h"
+#include "protocol/redis/adapter/words.h"
+
+/// XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [NOACK] STREAMS key ... id ...
+namespace tidemark::redis {
+namespace {
+
+using broker::EntryId;
+
+struct GroupStream {
+  std::string name;  ///< As the client wrote it; so it stands in the reply.
+  broker::TopicPartition where;
+  std::optional<EntryId> after;  ///< Of the history; nullopt: new entries (`>`).
+};
+
+struct GroupReadOptions {
+  std::string group, consumer;
+  std::size_t count = SIZE_MAX;
+  std::optional<std::chrono::milliseconds> block;  ///< 0: for ever.
+  bool no_ack = false;
+  std::vector<GroupStream> streams;
+};
+
+/// An XREADGROUP under way: it sees to it that the group is everywhere, asks each stream in turn, and with nothing new and BLOCK given
+/// waits for news of any and asks again.
+class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
+ public:
+  GroupReadCall(const Call& call, GroupReadOptions options)
+      : call_(call), options_(std::move(options)), groups_(call.broker().queues().stream_groups()), found_(call.protocol()) {}
+
+  void start() { look(); }
+
+ private:
+  broker::StreamGroupName name_of(const GroupStream& stream) const { return {stream.where, options_.group}; }
+  broker::StreamMember member() const { return {options_.consumer, !call_.redis_7_0()}; }
+
+  void look_at_all() {
+    next_ = 0;
+    steps_ = Steps();
+    check();
+  }
+
+  /// No stream is touched before the group was found in all of them.
+  void check() {
+    steps_.run([this] {
+      if (next_ == options_.streams.size()) {
+        next_ = 0;
+        look_steps_ = Steps();
+        look();
+        return false;
+      }
+      const GroupStream& stream = options_.streams[next_];
+      if (!find_stream(call_.broker(), stream.name).exists()) {
+        lost(true);
+        return false;
+      }
+      groups_.exists(call_.context(), name_of(stream), [self = shared_from_this()](const Result<bool>& there) {
+        if (!there) return self->fail(there.error());
+        if (!*there) return self->lost(false);
+        ++self->next_;
+        if (self->steps_.ended()) self->check();
+      });
+      return true;
+    });
+  }
+
+  void look() {
+    look_steps_.run([this] {
+      if (next_ == options_.streams.size()) {
+        end_look();
+        return false;
+      }
+      const GroupStream& stream = options_.streams[next_];
+      if (stream.after) {
+        groups_.read_history(call_.context(), name_of(stream), member(), *stream.after, options_.count,
+                             [self = shared_from_this()](const Result<broker::StreamHistory>& history) {
+                               if (!history) return self->look_failed(history.error());
+                               self->add_history(*history);
+                               self->looked();
+                             });
+        return true;
+      }
+      const broker::StreamRead read{.member = member(), .count = options_.count, .no_ack = options_.no_ack};
+      groups_.read_new(call_.context(), name_of(stream), read, [self = shared_from_this()](const Result<broker::StreamEntries>& entries) {
+        if (!entries) return self->look_failed(entries.error());
+        self->add_new(*entries);
+        self->looked();
+      });
+      return true;
+    });
+  }
+  void looked() {
+    ++next_;
+    if (look_steps_.ended()) look();
+  }
+  void look_failed(const Error& error) {
+    // What was handed out before is told all the same; the next call hears of the failure.
+    if (found_count_ > 0) return end_look();
+    is_unknown(error) ? lost(error.code == Errc::unknown_topic) : fail(error);
+  }
+
+  void begin_stream(std::size_t entries) {
+    ++found_count_;
+    if (call_.protocol() == Protocol::resp2) found_.array(2);
+    found_.bulk(options_.streams[next_].name);
+    found_.array(entries);
+  }
+  void add_new(const broker::StreamEntries& entries) {
+    const std::size_t count = entries.count();
+    if (count == 0) return;
+    begin_stream(count);
+    for (const broker::EntryBatch& part : entries.parts) {
+      for (const broker::Entry& entry : part.entries) write_entry(found_, entry);
+    }
+  }
+  void add_history(const broker::StreamHistory& history) {
+    begin_stream(history.held.size());
+    for (const broker::StreamHeld& one : history.held) {
+      if (one.entry) {
+        write_entry(found_, history.entries.parts[one.entry->first].entries[one.entry->second]);
+        continue;
+      }
+      found_.array(2);
+      found_.bulk(to_text(one.id));
+      found_.null_array();
+    }
+  }
+
+  void end_look() {
+    if (found_count_ > 0) {
+      RespWriter reply = call_.writer();
+      call_.protocol() == Protocol::resp2 ? reply.array(found_count_) : reply.map(found_count_);
+      reply.raw(found_.text());
+      return finish([&] { call_.reply(std::move(reply)); });
+    }
+    if (ended_) return finish_ended();
+    if (!options_.block || (!blocked_ && !call_.may_block())) return finish([&] { call_.null_array(); });
+    if (!blocked_) begin_block();
+    wait();
+  }
+
+  void begin_block() {
+    blocked_ = true;
+    for (const GroupStream& stream : options_.streams) names_.push_back(stream.name);
+    call_.server().blocking_keys.add(names_, true);
+    // The session keeps this alive while it waits: waits and timers do not.
+    call_.block([self = shared_from_this()](Unblock how) { self->end_block(how); });
+    if (options_.block->count() > 0) {
+      timer_ = call_.shard().run_after(*options_.block, [weak = weak_from_this()] {
+        const std::shared_ptr<GroupReadCall> self = weak.lock();
+        if (!self) return;
+        self->timer_.reset();
+        self->end_block(Unblock::timeout);
+      });
+    }
+  }
+
+  /// Asked for from outside. A look under way decides first whether there is something after all.
+  void end_block(Unblock how) {
+    ended_ = how;
+    if (wait_) finish_ended();
+  }
+
+  void wait() {
+    std::vector<broker::StreamGroupName> names;
+    for (const GroupStream& stream : options_.streams) names.push_back(name_of(stream));
+    wait_ = groups_.wait(call_.context(), std::move(names), options_.consumer, [weak = weak_from_this()] {
+      if (const std::shared_ptr<GroupReadCall> self = weak.lock()) self->look_again();
+    });
+  }
+  void look_again() {
+    const std::unique_ptr<broker::StreamGroupWait> told = std::move(wait_);
+    look_at_all();
+  }
+
+  /// A stream, or the group in it, is not there, or not any more.
+  void lost(bool stream) {
+    const std::string& key = options_.streams[next_].name;
+    const bool old_words = blocked_ && call_.redis_7_0();
+    if (old_words && stream) return finish([&] { call_.error("UNBLOCKED the stream key no longer exists"); });
+    if (old_words) return finish([&] { call_.error("NOGROUP the consumer group this client was blocked on no longer exists"); });
+    finish([&] { call_.error(no_such_key_or_group(key, options_.group) + " in XREADGROUP with GROUP option"); });
+  }
+  void finish_ended() {
+    if (*ended_ == Unblock::error) return finish([&] { call_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"); });
+    finish([&] { call_.null_array(); });
+  }
+  void fail(const Error& error) {
+    finish([&] { call_.error(error); });
+  }
+
+  template <class Answer>
+  void finish(const Answer& answer) {
+    const std::shared_ptr<GroupReadCall> self = shared_from_this();
+    wait_.reset();
+    if (timer_) call_.shard().cancel(*std::exchange(timer_, std::nullopt));
+    if (blocked_) call_.server().blocking_keys.remove(names_, true);
+    answer();
+  }
+
+  const Call call_;
+  const GroupReadOptions options_;
+  broker::StreamGroups groups_;
+  RespWriter found_;
+  std::size_t found_count_ = 0;
+  std::size_t next_ = 0;  ///< Stream to be checked, or looked at.
+  Steps steps_, look_steps_;
+  bool blocked_ = false;
+  std::optional<Unblock> ended_;
+  std::vector<std::string> names_;
+  std::unique_ptr<broker::StreamGroupWait> wait_;
+  std::optional<broker::TimerId> timer_;
+};
+
+/// Reads the words before the streams; answers the position of the first key. nullopt: the call has been answered with an error.
+std::optional<std::size_t> parse_options(const Call& call, const Request& request, GroupReadOptions& options) {
+  const auto refuse = [&call](std::string_view why) {
+    call.error(why);
+    return std::nullopt;
+  };
+  bool grouped = false;
+  for (std::size_t i = 1; i < request.size(); ++i) {
+    const std::string_view option = request[i];
+    const std::size_t more = request.size() - 1 - i;
+    if (is_word(option, "BLOCK") && more > 0) {
+      const BlockingTimeout timeout = parse_timeout(request[++i], call.runtime().clock().now());
+      if (!timeout.error.empty()) return refuse(timeout.error);
+      options.block = timeout.wait;
+    } else if (is_word(option, "COUNT") && more > 0) {
+      const std::optional<std::int64_t> count = parse_integer(request[++i]);
+      if (!count) return refuse(kNotAnInteger);
+      options.count = *count <= 0 ? SIZE_MAX : static_cast<std::size_t>(*count);
+    } else if (is_word(option, "GROUP") && more >= 2) {
+      options.group = request[i + 1];
+      options.consumer = request[i + 2];
+      grouped = true;
+      i += 2;
+    } else if (is_word(option, "NOACK")) {
+      options.no_ack = true;
+    } else if (is_word(option, "STREAMS") && more > 0) {
+      if (more % 2 != 0) {
+        // Redis 7.0 speaks of XREAD here, too.
+        return refuse(call.redis_7_0()
+                          ? "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
+                          : "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.");
+      }
+      if (!grouped) return refuse("ERR Missing GROUP option for XREADGROUP");
+      return i + 1;
+    } else {
+      return refuse(kSyntaxError);
+    }
+  }
+  return refuse(kSyntaxError);
+}
+
+/// What a word in the place of an id means. False: the call has been answered.
+bool parse_place(const Call& call, std::string_view word, GroupStream& stream) {
+  if (word == "$") {
+    call.error(
+        "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper "
+        "ID, "
+        "or use the > ID to get new messages. The $ ID would just return an empty result set.");
+    return false;
+  }
+  if (word == ">") return true;
+  stream.after = parse_id(word, 0);
+  if (!stream.after) {
+    call.error(kInvalidStreamId);
+    return false;
+  }
+  // The largest id is how Redis writes `>` to itself.
+  if (*stream.after == EntryId::max()) stream.after.reset();
+  return true;
+}
+
+/// Judges the streams one after another, as Redis does: key, group, then id.
+struct Judging : std::enable_shared_from_this<Judging> {
+  Judging(const Call& call_in, Request request_in, GroupReadOptions options_in, std::size_t first_in)
+      : call(call_in),
+        request(std::move(request_in)),
+        options(std::move(options_in)),
+        first(first_in),
+        count((request.size() - first) / 2) {}
+
+  void run() {
+    steps.run([this] {
+      if (options.streams.size() == count) {
+        std::make_shared<GroupReadCall>(call, std::move(options))->start();
+        return false;
+      }
+      const std::size_t n = options.streams.size();
+      GroupStream stream;
+      stream.name = request[first + n];
+      StreamKey key = find_stream(call.broker(), stream.name);
+      if (key.state == StreamKey::State::several) {
+        call.error(key.problem);
+        return false;
+      }
+      const std::string none = no_such_key_or_group(stream.name, options.group) + " in XREADGROUP with GROUP option";
+      if (!key.exists()) {
+        call.error(none);
+        return false;
+      }
+      stream.where = std::move(key.where);
+      options.streams.push_back(stream);
+      call.broker().queues().stream_groups().exists(
+          call.context(), {stream.where, options.group}, [self = shared_from_this(), n, none](const Result<bool>& there) {
+            if (!there) return self->call.error(there.error());
+            if (!*there) return self->call.error(none);
+            if (!parse_place(self->call, self->request[self->first + self->count + n], self->options.streams[n])) return;
+            if (self->steps.ended()) self->run();
+          });
+      return true;
+    });
+  }
+
+  const Call call;
+  const Request request;
+  GroupReadOptions options;
+  const std::size_t first, count;
+  Steps steps;
+};
+
+}  // namespace
+
+void handle_xreadgroup(const Call& call, const Request& request) {
+  GroupReadOptions options;
+  const std::optional<std::size_t> first = parse_options(call, request, options);
+  if (!first) return;
+  // At the start of the command: nothing of this connection may begin while it judges.
+  if (options.block) call.hold();
+  std::make_shared<Judging>(call, request, std::move(options), *first)->run();
+}
+
+}  // namespace tidemark::redis
