@@ -323,7 +323,7 @@ CONNECTION = [
     Spec("CLIENT", 0.5, lambda world: world.pick(["SETNAME", "me"], ["SETNAME", "a b"], ["GETNAME"], ["FOO"], ["ID", "x"], ["NO-EVICT", "on"], ["REPLY", "x"])),
     Spec("AUTH", 0.3, lambda world: world.pick(["x"], ["default", "x"], ["me", "x"], ["a", "b", "c"])),
     Spec("HELLO", 0.2, lambda world: world.pick(["4"], ["x"], ["3", "FOO"], ["3", "SETNAME"], ["3", "AUTH", "me", "x"])),
-    Spec("COMMAND", 0.5, lambda world: world.pick(["GETKEYS", "XADD", "k", "*", "f", "v"], ["GETKEYS", "XREAD", "COUNT", "1", "STREAMS", "a", "b", "0", "0"], ["GETKEYS", "DEL", "a", "b"], ["GETKEYS", "PING", "x"], ["GETKEYS", "NONE", "x"], ["DOCS", "none"], ["FOO"])),
+    Spec("COMMAND", 0.5, lambda world: world.pick(["GETKEYS", "XADD", "k", "*", "f", "v"], ["GETKEYS", "XREAD", "COUNT", "1", "STREAMS", "a", "b", "0", "0"], ["GETKEYS", "DEL", "a", "b"], ["GETKEYS", "PING", "x"], ["GETKEYS", "NONE", "x"], ["FOO"])),
     Spec("CONFIG", 0.3, lambda world: world.pick(["GET", "none"], ["GET", "stream-node-max-entries"], ["GET", "save"], ["SET", "none", "1"], ["SET", "save"], ["SET", "a", "b", "c"], ["FOO"])),
     Spec("WAIT", 0.2, lambda world: world.pick(["0", "0"], ["x", "0"], ["0", "x"], ["0", "-1"])),
     Spec("PUBLISH", 0.3, lambda world: ["nobody", "x"]),
