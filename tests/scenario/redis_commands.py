@@ -77,9 +77,9 @@ class World:
         return f"{self.random.randint(max(0, last - 12), last + 2)}-{self.random.randrange(6)}"
 
     def kept_id(self, key):
-        """One that leaves the last entry: a node that goes before it is full puts all later ones elsewhere."""
+        """One that leaves the last entry, though some may not have come to be: a node that goes before it is full puts later ones elsewhere."""
         last = self.last.get(key, 0)
-        return f"{self.random.randint(max(0, last - 12), last)}-{self.random.randrange(2)}"
+        return f"{self.random.randint(max(0, last - 30), max(0, last - 12))}-{self.random.randrange(2)}"
 
     def bad_id(self):
         return self.pick("", "x", "1-", "-1", "1-x", "1-2-3", "*", "99999999999999999999", "1-*", "(1", "1" * 130, "+", "-", "$", ">")
@@ -542,5 +542,5 @@ class Generator:
         elif len(words) > 2:
             words[self.random.randrange(2, len(words))] = self.world.pick("", "x", "-1", "*", "STREAMS")
         # Another word would make some reach beyond the keys of this connection, or its replies.
-        beyond = ("SELECT", "DEL", "UNLINK", "CLIENT", "HELLO", "CONFIG", "WAIT", "SCRIPT", "RENAME", "RENAMENX", "COPY")
+        beyond = ("SELECT", "COMMAND", "XGROUP", "DEL", "UNLINK", "CLIENT", "HELLO", "CONFIG", "WAIT", "SCRIPT", "RENAME", "RENAMENX", "COPY")
         return ["PING"] if words[0] in beyond else words
