@@ -228,7 +228,7 @@ std::string ServerProcess::banner() const {
   if (native_port_) text += "  native " + shown(config_.native, *native_port_) + "\n";
   if (kafka_port_) text += "  kafka  " + shown(config_.kafka, *kafka_port_) + "\n";
   if (redis_port_) text += "  redis  " + shown(config_.redis, *redis_port_) + "\n";
-  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (console, /metrics, /api/v1)\n";
+  if (http_port_) text += "  http   http://" + shown(config_.http, *http_port_) + "  (/api/v1, /metrics, /healthz)\n";
   if (native_port_) {
     const std::string server = *native_port_ == 7410 ? "" : "-s " + shown(config_.native, *native_port_) + " ";
     text += "  try:   tidemark " + server + "topic create greetings && echo hello | tidemark " + server + "produce greetings\n";
