@@ -53,10 +53,8 @@ class ReceiveCall final : public PendingReads, public std::enable_shared_from_th
   /// No more waiting; what is being taken is answered.
   void over() {
     over_ = true;
-    if (offer_ && offer_->withdraw()) {
-      offer_.reset();
-      finish({});
-    }
+    const std::shared_ptr<ReceiveOffer> offer = offer_.lock();
+    if (offer && offer->withdraw()) finish({});
   }
 
   void ask(std::size_t index) {
@@ -92,18 +90,19 @@ class ReceiveCall final : public PendingReads, public std::enable_shared_from_th
     if (!reply_.partitions.empty()) return finish({});
     if (error_) return finish(std::exchange(error_, std::nullopt));
     if (over_ || request_.wait.count() == 0 || impl_.broker.stopping) return finish({});
-    offer_ = std::make_shared<ReceiveOffer>(request_.member, request_.new_only,
-                                            [self = shared_from_this(), &impl = impl_, at = shard_](std::int32_t partition) {
-                                              impl.broker.on_shard(at, [self, partition] { self->offered(partition); });
-                                            });
+    const auto offer = std::make_shared<ReceiveOffer>(request_.member, request_.new_only,
+                                                      [self = shared_from_this(), &impl = impl_, at = shard_](std::int32_t partition) {
+                                                        impl.broker.on_shard(at, [self, partition] { self->offered(partition); });
+                                                      });
+    offer_ = offer;
     for (const std::int32_t partition : partitions_) {
       struct Registered {};
       impl_.on_partition<Registered>(
           id_, partition,
-          [offer = offer_, partition](const Result<Registered>& registered) {
+          [offer, partition](const Result<Registered>& registered) {
             if (!registered) offer->offer(partition);  // It is gone: look again, and say so.
           },
-          [offer = offer_](QueuePartition& queue, Done<Registered> answer) {
+          [offer](QueuePartition& queue, Done<Registered> answer) {
             queue.wait(offer);
             answer(Registered{});
           });
@@ -144,7 +143,7 @@ class ReceiveCall final : public PendingReads, public std::enable_shared_from_th
   bool over_ = false;
   bool finished_ = false;
   std::optional<TimerId> timer_;
-  std::shared_ptr<ReceiveOffer> offer_;
+  std::weak_ptr<ReceiveOffer> offer_;  ///< Those who may offer own it, and it owns this call.
 };
 
 /// Nothing to wait for.
