@@ -10,6 +10,7 @@
 #include "broker/many_reads.h"
 #include "broker/publish_call.h"
 #include "broker/queues/queues_impl.h"
+#include "broker/transactions/transactions_impl.h"
 #include "storage/base/log.h"
 
 namespace tidemark::broker {
@@ -51,7 +52,9 @@ Broker::Impl::Impl(Runtime& runtime_in, storage::FileSystem& files_in, BrokerOpt
       queues_impl(std::make_shared<QueuesImpl>(*this)),
       queues(std::make_unique<Queues>(queues_impl)),
       entries_impl(std::make_shared<EntriesImpl>(*this)),
-      entries(std::make_unique<Entries>(entries_impl)) {}
+      entries(std::make_unique<Entries>(entries_impl)),
+      transactions_impl(std::make_shared<TransactionsImpl>(*this)),
+      transactions(std::make_unique<Transactions>(transactions_impl)) {}
 
 Broker::Impl::~Impl() { committer.reset(); }
 
@@ -202,10 +205,12 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
     const std::optional<PartitionKey> key = PartitionKey::from_stream(stream);
     const bool of_group = stream.kind == storage::StreamKind::group;
     const bool of_queue = stream.kind == storage::StreamKind::group_partition;
-    const std::size_t home = key        ? home_of(*key)
-                             : of_group ? groups_impl->home_of(stream.id)
-                             : of_queue ? queues_impl->home_of(stream)
-                                        : kMetadataShard;
+    const bool of_transaction = stream.kind == storage::StreamKind::transaction;
+    const std::size_t home = key              ? home_of(*key)
+                             : of_group       ? groups_impl->home_of(stream.id)
+                             : of_queue       ? queues_impl->home_of(stream)
+                             : of_transaction ? transactions_impl->home_of(stream.id)
+                                              : kMetadataShard;
     on_shard(home, [this, home, key, stream] {
       const auto submit = [this, home](std::vector<storage::StateRecord> records) {
         committer->submit(std::move(records), shards[home]->shard, [](Status recorded) {
@@ -224,6 +229,8 @@ void Broker::Impl::take_snapshots(std::vector<storage::StreamKey> streams) {
         records = groups_impl->snapshot(home, stream);
       } else if (stream.kind == storage::StreamKind::group_partition) {
         records = queues_impl->snapshot(home, stream);
+      } else if (stream.kind == storage::StreamKind::transaction) {
+        records = transactions_impl->snapshot(home, stream);
       } else if (stream.kind == storage::StreamKind::metadata) {
         records = metadata.snapshot();
       } else if (stream.kind == storage::StreamKind::job) {
@@ -255,6 +262,7 @@ Schedule& Broker::schedule() { return impl_->schedule; }
 Groups& Broker::groups() { return *impl_->groups; }
 Queues& Broker::queues() { return *impl_->queues; }
 Entries& Broker::entries() { return *impl_->entries; }
+Transactions& Broker::transactions() { return *impl_->transactions; }
 Uuid Broker::cluster_id() const { return impl_->directory->cluster_id(); }
 
 namespace {
@@ -372,9 +380,10 @@ void Broker::end_of_epoch(const RequestContext&, TopicPartition where, std::int3
   });
 }
 
-void Broker::find_offset(const RequestContext&, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done) {
-  impl_->on_partition<OffsetAt>(where, std::move(done), [query, timestamp_ms](Partition& partition, Done<OffsetAt> answer) {
-    partition.find_offset(query, timestamp_ms, std::move(answer));
+void Broker::find_offset(const RequestContext&, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done,
+                         Isolation isolation) {
+  impl_->on_partition<OffsetAt>(where, std::move(done), [query, timestamp_ms, isolation](Partition& partition, Done<OffsetAt> answer) {
+    partition.find_offset(query, timestamp_ms, std::move(answer), isolation);
   });
 }
 
@@ -518,8 +527,23 @@ void Broker::stop(Done<void> done) {
   });
 }
 
-/// Ends what groups have under way, drains every partition, then checkpoints them, then ends the state log and writes the marker.
+/// Ends what transactions and groups have under way, drains every partition, then checkpoints them, then ends the state log and writes the
+/// marker.
 void Broker::Impl::stop_partitions(Done<void> done) {
+  // Their markers go to groups and partitions, which must still be there.
+  auto transactions_done = std::make_shared<Countdown>();
+  transactions_done->done = [this, done = std::move(done)]() mutable {
+    on_shard(kMetadataShard, [this, done = std::move(done)]() mutable { stop_groups(std::move(done)); });
+  };
+  transactions_done->left += shards.size();
+  on_all_shards(
+      [this, transactions_done](ShardState& shard) {
+        transactions_impl->drain(shard.shard.index(), [transactions_done] { transactions_done->one_less(); });
+      },
+      [transactions_done] { transactions_done->one_less(); });
+}
+
+void Broker::Impl::stop_groups(Done<void> done) {
   auto groups_done = std::make_shared<Countdown>();
   groups_done->done = [this, done = std::move(done)]() mutable {
     on_shard(kMetadataShard, [this, done = std::move(done)]() mutable { drain_partitions(std::move(done)); });

@@ -77,20 +77,38 @@ struct AppendOptions {
   bool obey_headers = false;
 };
 
+/// Which records a reader gets (KIP-98).
+enum class Isolation : std::uint8_t {
+  committed,         ///< Below the last stable offset, without those of aborted transactions and without control records.
+  committed_marked,  ///< All batches below the last stable offset, and the list of the aborted ones: the reader leaves them out.
+  uncommitted,       ///< All batches below the high watermark.
+};
+
+/// A transaction whose records from `first` to its marker count for nothing.
+struct AbortedTransaction {
+  std::int64_t producer_id = -1;
+  Offset first;        ///< Of its first record in the partition.
+  Offset marker;       ///< Of the control record that ends it.
+  Offset last_stable;  ///< Where the partition was stable up to once it had ended.
+  bool operator==(const AbortedTransaction&) const = default;
+};
+
 struct ReadRequest {
   Offset from;
   std::size_t bytes_max = 1024 * 1024;    ///< At least one batch comes, even if larger; with 0 none, and no wait.
   std::size_t bytes_min = 1;              ///< Wait until this much is there...
   std::chrono::milliseconds wait_max{0};  ///< ...or this long. 0: answer at once.
+  Isolation isolation = Isolation::committed;
 };
 
 struct ReadReply {
   /// Whole batches; the first contains `from`, so its first records may lie below. Several slices when they come from the tail cache.
   std::vector<Slice> batches;
-  Offset next;  ///< Where to read on; == from when nothing came.
+  Offset next;  ///< Where to read on; == from when nothing came. May move without a batch: past what the isolation leaves out.
   Offset log_start;
   Offset high_watermark;
   Offset last_stable;
+  std::vector<AbortedTransaction> aborted;  ///< Isolation committed_marked: those with records between the first batch and `next`.
 };
 
 /// A read of several partitions at once, in the order of their importance.
@@ -105,6 +123,7 @@ struct ManyReads {
   std::size_t bytes_max = 8 * 1024 * 1024;
   std::size_t bytes_min = 1;              ///< Wait until this much is there in all partitions together...
   std::chrono::milliseconds wait_max{0};  ///< ...or this long, or until one of the reads has an error.
+  Isolation isolation = Isolation::committed;
 };
 
 /// A read under way.
@@ -137,6 +156,7 @@ struct EpochEnd {
 struct ProducerIdentity {
   std::int64_t id = -1;
   std::int16_t epoch = 0;
+  bool operator==(const ProducerIdentity&) const = default;
 };
 
 struct PartitionInfo {
@@ -144,6 +164,7 @@ struct PartitionInfo {
   Offset log_start;
   Offset end;  ///< Staged end.
   Offset high_watermark;
+  Offset last_stable;  ///< Where readers of committed records end: the first open transaction, or the high watermark.
   std::uint64_t bytes = 0;
   std::size_t segments = 0;
   std::int32_t leader_epoch = 0;
@@ -186,6 +207,8 @@ struct QueuesImpl;
 class Schedule;
 class Entries;
 struct EntriesImpl;
+class Transactions;
+struct TransactionsImpl;
 
 class Broker {
  public:
@@ -219,8 +242,9 @@ class Broker {
   // --- Records.
   /// Appends one produced batch, unchanged but for base offset and epoch; answers when it is as durable as the topic asks.
   /// The slice's bytes belong to the broker from here on. Errors: unknown_topic, unknown_partition, corrupt_batch, batch_too_large,
-  /// unsupported_compression, decompression_limit, out_of_order_sequence, duplicate_sequence, stale_producer_epoch, disk_full,
-  /// quarantined, overloaded, shutting_down. Each means: nothing was written.
+  /// unsupported_compression, decompression_limit, out_of_order_sequence, duplicate_sequence, stale_producer_epoch,
+  /// invalid_transaction_state (a transactional batch outside its transaction, or another inside), disk_full, quarantined, overloaded,
+  /// shutting_down. Each means: nothing was written.
   void append(const RequestContext& context, TopicPartition where, Slice batch, Done<Appended> done);
   /// The same for a batch whose records may ask for a delay, a time, or to be stored once for each dedup id (broker/publish_fields.h). A
   /// delayed record is answered once it lies durably in the schedule; it gets its offset when it is due. `details` says which these are.
@@ -233,7 +257,9 @@ class Broker {
   /// batches. Nothing stays behind in the partitions once it has answered.
   std::shared_ptr<PendingReads> read_many(const RequestContext& context, ManyReads reads,
                                           UniqueFunction<void(std::vector<Result<ReadReply>>)> done);
-  void find_offset(const RequestContext& context, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  /// `isolation` says what counts as the end.
+  void find_offset(const RequestContext& context, TopicPartition where, OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done,
+                   Isolation isolation = Isolation::committed);
   /// The epoch of the partition's records from now on; does not change while the broker runs. 0 for partitions that do not exist.
   std::int32_t leader_epoch(const Uuid& topic, std::int32_t partition) const;
   void end_of_epoch(const RequestContext& context, TopicPartition where, std::int32_t epoch, Done<EpochEnd> done);
@@ -266,6 +292,8 @@ class Broker {
 
   /// Partitions seen as streams of entries with ids; broker/entries/entries.h.
   Entries& entries();
+  /// Transactions over several partitions and groups; broker/transactions/transactions.h.
+  Transactions& transactions();
 
   /// Refuses new work, answers waiting readers, flushes, checkpoints, writes the clean marker; then `done`, on any thread. Status says
   /// whether the stop was clean. The object may be destroyed after it.
@@ -275,6 +303,7 @@ class Broker {
   friend struct GroupsImpl;
   friend struct QueuesImpl;
   friend struct EntriesImpl;
+  friend struct TransactionsImpl;
   friend class ManyReadsCall;
   friend class PublishCall;
   friend class Schedule;

@@ -91,6 +91,7 @@ struct Broker::Impl {
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);
+  void stop_groups(Done<void> done);
   void drain_partitions(Done<void> done);
   void checkpoint_everything(Task done);
 
@@ -123,6 +124,8 @@ struct Broker::Impl {
   std::unique_ptr<Queues> queues;
   std::shared_ptr<EntriesImpl> entries_impl;
   std::unique_ptr<Entries> entries;
+  std::shared_ptr<TransactionsImpl> transactions_impl;
+  std::unique_ptr<Transactions> transactions;
 
   // Work of the metadata shard that goes through other threads; a stop waits for it.
   std::size_t under_way = 0;

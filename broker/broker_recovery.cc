@@ -5,6 +5,7 @@
 #include "broker/entries/entry_recovery.h"
 #include "broker/groups/groups_impl.h"
 #include "broker/queues/queues_impl.h"
+#include "broker/transactions/transactions_impl.h"
 #include "storage/base/log.h"
 #include "storage/base/units.h"
 #include "storage/batch/filler_batch.h"
@@ -65,6 +66,8 @@ Status Broker::Impl::replay(const storage::StateRecord& record) {
       return groups_impl->replay(record);
     case storage::StreamKind::group_partition:
       return queues_impl->replay(record);
+    case storage::StreamKind::transaction:
+      return transactions_impl->replay(record);
     case storage::StreamKind::job:
       return Scheduler::owns(record.stream) ? scheduler.replay(record) : jobs.replay(record);
     case storage::StreamKind::broker: {
@@ -107,6 +110,7 @@ Status Broker::Impl::open_partitions() {
   recovered.clear();
   groups_impl->recovered();
   queues_impl->recovered();
+  transactions_impl->recovered();
   return {};
 }
 
@@ -118,14 +122,21 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
 
   ProducerSessions producers(&holds);
   for (ProducerSession& session : state.producers) producers.restore(std::move(session));
+  // The state log may speak of what came after the checkpoint: of that, the log itself knows.
+  OpenTransactions open_transactions;
+  if (state.checkpoint) {
+    std::erase_if(state.transactions.aborted, [&](const AbortedTransaction& one) { return one.marker >= state.checkpoint->offset; });
+    open_transactions.restore(state.transactions);
+  }
   storage::RecoveryReport report;
   Result<std::unique_ptr<storage::Log>> log = storage::Log::open(
       file_cache, directory->partition_directory(topic->id, partition),
       {.segment_bytes = topic->effective.segment_bytes, .segment_age = topic->effective.segment_age},
       {.log_start = state.log_start, .checkpoint = state.checkpoint, .clean = clean}, now,
-      [&](const BatchHeader& header) {
+      [&](const BatchHeader& header, ByteView batch) {
         if (header.has_producer()) producers.recovered(header, now);
         recover_entries(header, state);
+        open_transactions.recovered(header, batch);
       },
       report);
   if (!log) {
@@ -140,6 +151,8 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   }
   for (const storage::Damage& damage : report.damage) log_error(name + ": damaged, quarantined: " + damage.to_string());
   producers.cut((*log)->end_offset());
+  open_transactions.cut((*log)->end_offset());
+  open_transactions.trimmed((*log)->log_start());
   producers.expire(now);
   if (state.leader_epoch > (*log)->leader_epoch()) (*log)->set_leader_epoch(state.leader_epoch);
 
@@ -154,6 +167,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   ShardState& home = *shards[home_of(key)];
   auto opened = std::make_shared<Partition>(services(home), key, topic, *std::move(log), std::move(producers), state.reserved_end,
                                             std::move(state.entries));
+  opened->recovered(std::move(open_transactions), state.checkpoint, std::move(state.transactions.open));
   // Weak durability: offsets up to the reservation may have been shown before the crash. None of them is given out again.
   if (!clean && state.reserved_end.value > 0) {
     if (state.reserved_end > opened->end_offset()) opened->skip_to(state.reserved_end);
@@ -171,6 +185,7 @@ void Broker::Impl::begin_background_work() {
       schedule_retention(*state);
       groups_impl->begin_background_work(state->shard.index());
       queues_impl->begin_background_work(state->shard.index());
+      transactions_impl->begin_background_work(state->shard.index());
     });
   }
   // What the state log says of producers may speak of batches that a power cut took: say anew what is there.

@@ -100,7 +100,7 @@ void ManyReadsCall::look() {
           return;
         }
         const std::size_t enough = std::min(std::max<std::size_t>(reads_.bytes_min, 1), reads_.reads[i].bytes_max);
-        available_[i] = partition->available(reads_.reads[i].from, enough);
+        available_[i] = partition->available(reads_.reads[i].from, enough, reads_.isolation);
         seen_[i] = partition->high_watermark();
       },
       [self = shared_from_this()] { self->looked(); });
@@ -146,7 +146,7 @@ void ManyReadsCall::read_on() {
       ++next_;
       continue;
     }
-    ReadRequest request{.from = reads_.reads[i].from, .bytes_max = room(i), .bytes_min = 1, .wait_max = {}};
+    ReadRequest request{.from = reads_.reads[i].from, .bytes_max = room(i), .bytes_min = 1, .wait_max = {}, .isolation = reads_.isolation};
     answered_ = false;
     in_loop_ = true;
     broker_.on_partition<ReadReply>(

@@ -96,7 +96,7 @@ void Partition::append(Slice batch, std::unique_ptr<AppendPlan> plan, Done<Appen
     if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
   }
   if (!services_.staging.try_take(batch.size())) return done(staging_full());
-  pending_.push_back({std::move(batch), *header, std::move(plan), std::move(done), nullptr});
+  pending_.push_back({std::move(batch), *header, std::move(plan), std::move(done)});
   advance();
 }
 
@@ -150,7 +150,8 @@ bool Partition::stage(PendingAppend& append) {
   if (append.entry) return entries_.stage(*append.entry);
   if (append.plan && append.plan->has_ids() && !dedup_window_ready()) return false;
   entries_.seal();
-  if (answer_repeated(append)) return true;
+  if (!append.marker && answer_repeated(append)) return true;
+  if (!passes_transactions(append)) return true;
   const Timestamp now = services_.runtime.clock().now();
   const std::size_t charged = append.batch.size();  // What was taken from the budget, however much is stored.
   const auto refuse = [&](Error error) {
@@ -170,7 +171,7 @@ bool Partition::stage(PendingAppend& append) {
   }
   Slice stored = thinned->batch.empty() ? append.batch : thinned->batch;
   std::optional<StampedBatch> stamped;
-  if (entries_.has_ids()) {
+  if (entries_.has_ids() && !append.marker) {
     Result<StampedBatch> made = entries_.stamp(stored, now);
     if (made && made->batch.size() > storage::kGroupBytesMax) made = Error{Errc::batch_too_large, name() + ": no room for its ids"};
     if (!made) return refuse(std::move(made).error());
@@ -179,9 +180,10 @@ bool Partition::stage(PendingAppend& append) {
   }
   const std::int64_t count = append.header.last_offset_delta + 1;
   if (!has_room(stored.size(), count, now)) return false;
-  if (!stamped && config().log_append_time) set_log_append_time(stored.writable(), now);
+  const bool append_time = config().log_append_time && !append.marker;
+  if (!stamped && append_time) set_log_append_time(stored.writable(), now);
   BatchHeader& header = append.header;
-  if (stamped || config().log_append_time || !thinned->batch.empty()) {
+  if (stamped || append_time || !thinned->batch.empty()) {
     const Result<BatchHeader> changed = BatchHeader::parse(stored.view());
     CHECK(changed.has_value());  // Written by us.
     header = *changed;
@@ -190,6 +192,7 @@ bool Partition::stage(PendingAppend& append) {
   const Offset base = log_->stage(stored, header, now, {first_id.ms, first_id.seq});
   header.base_offset = base;
   if (header.has_producer()) producers_.appended(header, base, now);
+  transactions_.appended(header, base, append.marker.value_or(false));
   if (append.plan) note_staged(*append.plan, *thinned, base, now);
   const std::size_t bytes = stored.size();
   tail_.push(base, base + count, std::move(stored));
@@ -299,6 +302,7 @@ void Partition::group_done(storage::WriteGroup&& group) {
   if (weak() && (unflushed_files_.empty() || unflushed_files_.back() != group.file)) unflushed_files_.push_back(group.file);
   if (unflushed_files_.size() > 1 || (closed_ && !unflushed_files_.empty())) flush_written();
   log_->flushed(std::move(group), !weak());
+  transactions_.flushed(high_watermark());
   entries_.flushed();
   complete_waiters();
   wake_readers();
@@ -356,13 +360,13 @@ Status Partition::check_range(Offset from) const {
                                               std::to_string(high_watermark().value) + ", not " + std::to_string(from.value)};
 }
 
-ReadReply Partition::reply_at(Offset next) const { return {{}, next, log_->log_start(), high_watermark(), high_watermark()}; }
+ReadReply Partition::reply_at(Offset next) const { return {{}, next, log_->log_start(), high_watermark(), last_stable(), {}}; }
 
-Result<std::size_t> Partition::available(Offset from, std::size_t enough) const {
+Result<std::size_t> Partition::available(Offset from, std::size_t enough, Isolation isolation) const {
   if (closed_) return *closed_;
   if (const Status in_range = check_range(from); !in_range) return in_range.error();
-  const Offset limit = high_watermark();
-  if (from == limit) return std::size_t{0};
+  const Offset limit = end_for(isolation);
+  if (from >= limit) return std::size_t{0};
   return tail_.bytes_between(from, limit, enough).value_or(enough);
 }
 
@@ -389,8 +393,8 @@ void Partition::read_raw(ReadRequest request, Done<ReadReply> done) {
 void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait, Show show) {
   if (closed_) return done(*closed_);
   if (Status in_range = check_range(request.from); !in_range) return done(std::move(in_range).error());
-  const Offset limit = high_watermark();
-  if (request.from == limit) {
+  const Offset limit = end_for(request.isolation);
+  if (request.from >= limit) {
     if (may_wait) return park(request, std::move(done));
     return done(reply_at(request.from));
   }
@@ -400,8 +404,7 @@ void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait, 
   }
   auto cached = tail_.read(request.from, limit, request.bytes_max);
   if (!cached || cached->batches.empty()) return read_cold(request, std::move(done), show);
-  ReadReply reply = reply_at(cached->next);
-  reply.batches = std::move(cached->batches);
+  ReadReply reply = reply_with(request, std::move(cached->batches), cached->next);
   if (show == Show::all) return done(std::move(reply));
   deliver(std::move(reply), std::move(done));
 }
@@ -451,9 +454,9 @@ void Partition::wake_readers() {
   for (const std::shared_ptr<ReadWatcher>& watcher : watchers_) watcher->moved();
   if (closed_) watchers_.clear();
   std::list<ParkedReader> ready;
-  const Offset limit = high_watermark();
   for (auto reader = parked_.begin(); reader != parked_.end();) {
     const ReadRequest& request = reader->request;
+    const Offset limit = end_for(request.isolation);
     const auto available = tail_.bytes_between(request.from, limit, request.bytes_min);
     const bool enough =
         closed_ || request.from < log_->log_start() || (request.from < limit && (!available || *available >= request.bytes_min));
@@ -471,7 +474,8 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) 
   started();
   services_.cold_reads.start(request.bytes_max, [self = shared_from_this(), request, show, done = std::move(done)]() mutable {
     // It may have waited its turn: the range is judged again.
-    if (Status in_range = self->check_range(request.from); !in_range || request.from == self->high_watermark()) {
+    const Offset limit = self->end_for(request.isolation);
+    if (Status in_range = self->check_range(request.from); !in_range || request.from >= limit) {
       self->services_.cold_reads.finished(request.bytes_max);
       if (in_range)
         done(self->reply_at(request.from));
@@ -479,7 +483,7 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) 
         done(std::move(in_range).error());
       return self->finished();
     }
-    storage::ReadPlan plan = self->log_->plan_read(request.from, self->high_watermark(), request.bytes_max);
+    storage::ReadPlan plan = self->log_->plan_read(request.from, limit, request.bytes_max);
     self->services_.runtime.disk_pool().post([self, request, show, plan = std::move(plan), done = std::move(done)]() mutable {
       std::vector<storage::Damage> found;
       Result<storage::ReadResult> read = plan.execute(self->services_.files, found);
@@ -494,8 +498,9 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) 
           error.detail = self->name() + ": " + error.detail;
           done(std::move(error));
         } else {
-          ReadReply reply = self->reply_at(read->next);
-          if (!read->batches.empty()) reply.batches.push_back(std::move(read->batches));
+          std::vector<Slice> batches;
+          if (!read->batches.empty()) batches.push_back(std::move(read->batches));
+          ReadReply reply = self->reply_with(request, std::move(batches), read->next);
           if (show == Show::all)
             done(std::move(reply));
           else
@@ -514,16 +519,16 @@ void Partition::count_out(const ReadReply& reply) {
   }
 }
 
-void Partition::find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done) {
+void Partition::find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done, Isolation isolation) {
   if (closed_) return done(*closed_);
-  const Offset end = high_watermark();
+  const Offset end = end_for(isolation);
   if (query == OffsetQuery::earliest) return done(OffsetAt{log_->log_start(), -1, true});
   if (query == OffsetQuery::latest || log_->log_start() == end) return done(OffsetAt{end, -1, query == OffsetQuery::latest});
   if (query == OffsetQuery::max_timestamp) {
     if (!log_->times_known()) {
-      return look_up_times([self = shared_from_this(), done = std::move(done)](Status looked) mutable {
+      return look_up_times([self = shared_from_this(), isolation, done = std::move(done)](Status looked) mutable {
         if (!looked) return done(std::move(looked).error());
-        self->find_offset(OffsetQuery::max_timestamp, 0, std::move(done));
+        self->find_offset(OffsetQuery::max_timestamp, 0, std::move(done), isolation);
       });
     }
     timestamp_ms = log_->max_timestamp_ms();
@@ -566,6 +571,7 @@ void Partition::trim(Offset before, Done<Offset> done) {
 /// The log start has been recorded.
 void Partition::start_moved(Offset start) {
   log_->set_log_start(start);
+  transactions_.trimmed(start);
   remove_files();
   wake_readers();
 }
@@ -629,30 +635,30 @@ void Partition::checkpoint(Task done) {
   checkpoint_under_way_ = true;
   started();
   storage::CheckpointPlan plan = log_->plan_checkpoint();
-  services_.runtime.disk_pool().post([self = shared_from_this(), plan = std::move(plan), done = std::move(done)]() mutable {
-    Status executed = plan.execute(self->services_.files);
-    self->services_.shard.post([self, plan = std::move(plan), executed = std::move(executed), done = std::move(done)]() mutable {
-      self->checkpoint_under_way_ = false;
-      if (executed) {
-        self->recorded_checkpoint_ = self->log_->apply(std::move(plan));
-        state::PartitionChange change;
-        to_proto(*self->recorded_checkpoint_, *change.mutable_checkpoint());
-        for (const ProducerSession& session : self->producers_.take_changed(self->log_->flushed_offset())) {
-          to_proto(session, *change.add_producers());
-        }
-        if (self->entries_.settled()) self->entries_.describe_state(change);
-        self->submit_change(change, [done = std::move(done)](Status) mutable {
-          // A checkpoint that was not recorded only makes the next recovery longer.
-          if (done) done();
+  OpenTransactions::Snapshot transactions = transactions_.snapshot(high_watermark(), aborted_recorded_until_);
+  services_.runtime.disk_pool().post(
+      [self = shared_from_this(), plan = std::move(plan), transactions = std::move(transactions), done = std::move(done)]() mutable {
+        Status executed = plan.execute(self->services_.files);
+        self->services_.shard.post([self, plan = std::move(plan), transactions = std::move(transactions), executed = std::move(executed),
+                                    done = std::move(done)]() mutable {
+          self->checkpoint_under_way_ = false;
+          if (executed) {
+            self->recorded_checkpoint_ = self->log_->apply(std::move(plan));
+            state::PartitionChange change;
+            to_proto(*self->recorded_checkpoint_, *change.mutable_checkpoint());
+            for (const ProducerSession& session : self->producers_.take_changed(self->log_->flushed_offset())) {
+              to_proto(session, *change.add_producers());
+            }
+            if (self->entries_.settled()) self->entries_.describe_state(change);
+            self->submit_checkpoint(std::move(change), std::move(transactions), std::move(done));
+          } else {
+            // The index or a seal could not be made durable; recovery rebuilds both. But a disk that fails to flush is not used further.
+            if (executed.error().code != Errc::disk_full) self->services_.fatal(executed.error());
+            if (done) done();
+          }
+          self->finished();
         });
-      } else {
-        // The index or a seal could not be made durable; recovery rebuilds both. But a disk that fails to flush is not used further.
-        if (executed.error().code != Errc::disk_full) self->services_.fatal(executed.error());
-        if (done) done();
-      }
-      self->finished();
-    });
-  });
+      });
 }
 
 void Partition::take_snapshot(UniqueFunction<void(std::vector<storage::StateRecord>)> done) {
@@ -690,7 +696,8 @@ std::vector<storage::StateRecord> Partition::snapshot() const {
     if (done > 0) finish_part();
     to_proto(std::span(deleted).subspan(done, std::min(kRangesPerPart, deleted.size() - done)), change);
   }
-  if (parts.empty() || change.producers_size() > 0 || change.deleted_size() > 0) finish_part();
+  if (recorded_checkpoint_) add_transactions(change, finish_part);
+  if (parts.empty() || change.ByteSizeLong() > 0) finish_part();
   parts.back().last_part = true;
   return parts;
 }
@@ -716,6 +723,7 @@ PartitionInfo Partition::describe() const {
   info.log_start = log_->log_start();
   info.end = log_->end_offset();
   info.high_watermark = high_watermark();
+  info.last_stable = last_stable();
   info.bytes = log_->size_bytes();
   info.segments = log_->segment_count();
   info.leader_epoch = log_->leader_epoch();

@@ -16,6 +16,8 @@
 #include "broker/producer_sessions.h"
 #include "broker/space_guard.h"
 #include "broker/tail_cache.h"
+#include "broker/transactions/open_transactions.h"
+#include "broker/transactions/transaction_types.h"
 #include "storage/log.h"
 #include "storage/state_log.h"
 
@@ -90,6 +92,13 @@ class Partition : public std::enable_shared_from_this<Partition> {
   Offset log_start() const { return log_->log_start(); }
   Offset high_watermark() const { return log_->flushed_offset(); }
   std::int32_t leader_epoch() const { return log_->leader_epoch(); }
+  Offset last_stable() const { return transactions_.last_stable(log_start(), high_watermark()); }
+  /// The end for such a reader.
+  Offset end_for(Isolation isolation) const { return isolation == Isolation::uncommitted ? high_watermark() : last_stable(); }
+  /// Recovery, before anybody calls: the transactions that log and state log tell of, the checkpoint that is recorded, and what was open
+  /// there.
+  void recovered(OpenTransactions transactions, std::optional<storage::LogCheckpoint> checkpoint,
+                 std::vector<OpenTransaction> open_at_checkpoint);
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
   void append(Slice batch, Done<Appended> done) { append(std::move(batch), nullptr, std::move(done)); }
@@ -104,18 +113,29 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Without deleted records: a batch that has any comes packed anew, one that has nothing left as its header.
   void read(ReadRequest request, Done<ReadReply> done);
   /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
-  Result<std::size_t> available(Offset from, std::size_t enough) const;
+  Result<std::size_t> available(Offset from, std::size_t enough, Isolation isolation) const;
   /// Calls watcher.moved() whenever the high watermark or the log start moves, and when the partition closes, until it is taken back; at
   /// once if the watermark is not where the caller has `seen` it, or `from` cannot be read any more.
   void watch(Offset from, Offset seen, std::shared_ptr<ReadWatcher> watcher);
   void unwatch(const std::shared_ptr<ReadWatcher>& watcher) { watchers_.erase(watcher); }
-  void find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done);
+  void find_offset(OffsetQuery query, std::int64_t timestamp_ms, Done<OffsetAt> done, Isolation isolation = Isolation::committed);
   /// The bounds, and where `at` lies. Reads the index when it is not in memory.
   void look(const PlaceQuery& query, Done<PlaceReport> done);
   void trim(Offset before, Done<Offset> done);
   /// Whether the batch of this producer with these sequences is here and flushed; only the last five of its epoch are remembered.
   bool holds_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const;
   PartitionInfo describe() const;
+
+  // --- Transactions; broker/transactions/partition_transactions.cc.
+
+  const OpenTransactions& transactions() const { return transactions_; }
+  /// The partition has joined the producer's transaction: its batches may come.
+  void admit(const ProducerIdentity& producer) { transactions_.admit(producer); }
+  /// Appends the marker that ends the producer's transaction, and answers when it is as durable as the topic asks. Where none of its
+  /// records came, nothing is written. Errors: as append(), but a disk near its limit still takes markers.
+  void end_transaction(const ProducerIdentity& producer, bool commit, std::int32_t coordinator_epoch, Done<void> done);
+  std::vector<ProducerActivity> producers() const;
+
   void set_topic(std::shared_ptr<const Topic> topic);
 
   /// Records a checkpoint if anything was flushed since the last one; `done` when it is submitted or there is nothing to do.
@@ -137,7 +157,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
     BatchHeader header;
     std::unique_ptr<AppendPlan> plan;  ///< Null: every record is stored.
     Done<Appended> done;
-    std::unique_ptr<PartitionEntries::PendingEntry> entry;  ///< In place of the others.
+    std::unique_ptr<PartitionEntries::PendingEntry> entry = nullptr;  ///< In place of the others.
+    std::optional<bool> marker = {};                                  ///< Of a transaction: whether it commits.
   };
   /// What a plan comes to now.
   struct Thinned {
@@ -199,6 +220,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void wake_readers();
   void read_cold(ReadRequest request, Done<ReadReply> done, Show show);
   ReadReply reply_at(Offset next) const;
+  /// What the reader gets of the batches found: by its isolation.
+  ReadReply reply_with(const ReadRequest& request, std::vector<Slice> batches, Offset next);
+  /// Whether the append goes on as far as transactions are concerned; if not, it has been answered.
+  bool passes_transactions(PendingAppend& append);
   void count_out(const ReadReply& reply);
   /// About how many offsets `bytes` of the log hold.
   std::int64_t stretch_of(std::size_t bytes) const;
@@ -209,6 +234,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void state_settled();
   std::vector<storage::StateRecord> snapshot() const;
   void submit_change(const state::PartitionChange& change, Committer::StateDone done);
+  void submit_checkpoint(state::PartitionChange change, OpenTransactions::Snapshot transactions, Task done);
+  /// Adds what the recorded checkpoint needs to a snapshot.
+  void add_transactions(state::PartitionChange& change, const std::function<void()>& finish_part) const;
   void remove_files();
   void look_up_times(UniqueFunction<void(Status)> done);
   void look_at_places(std::optional<Offset> at, bool time_known, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
@@ -220,6 +248,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::shared_ptr<const Topic> topic_;
   std::unique_ptr<storage::Log> log_;
   ProducerSessions producers_;
+  OpenTransactions transactions_;
+  std::vector<OpenTransaction> recorded_open_;  ///< Transactions open at the recorded checkpoint.
+  Offset aborted_recorded_until_;               ///< Aborted transactions whose markers lie below are in the state log.
   PartitionTail tail_;
   enum class DedupState { unknown, loading, ready } dedup_state_ = DedupState::unknown;
   DedupWindow dedup_;

@@ -25,7 +25,7 @@ void Partition::look(const PlaceQuery& query, Done<PlaceReport> done) {
   if (closed_) return done(*closed_);
   PlaceReport report;
   report.log_start = log_->log_start();
-  report.end = high_watermark();
+  report.end = last_stable();
   if (!query.by_time_ms) return look_at_places(query.at, query.time_known, query.and_at, report, std::move(done));
   find_offset(OffsetQuery::timestamp, *query.by_time_ms,
               [self = shared_from_this(), at = query.at, time_known = query.time_known, report,
@@ -40,7 +40,7 @@ void Partition::look_at_places(std::optional<Offset> at, bool time_known, std::o
                                Done<PlaceReport> done) {
   if (closed_) return done(*closed_);
   const Offset start = log_->log_start();
-  const Offset end = high_watermark();
+  const Offset end = last_stable();
   if (at && *at >= start && *at < end) report.quarantined = log_->damage_at(*at) != nullptr;
   // Mostly, nothing is left to be looked up: lag asks this of very many partitions at once.
   const bool at_matters = at && (!time_known || *at < start);

@@ -70,6 +70,7 @@ void Partition::load_dedup_window(Offset from) {
     ReadRequest request;
     request.from = from;
     request.bytes_max = kDedupReadBytes;
+    request.isolation = Isolation::uncommitted;
     self->read(request, [self, from, time](Result<ReadReply> reply) {
       if (reply) {
         for (const Slice& batches : reply->batches) self->note_dedup_ids(batches.view(), from, time);

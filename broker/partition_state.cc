@@ -103,6 +103,17 @@ Status PartitionState::apply(const state::PartitionChange& change) {
   }
   if (change.has_leader_epoch()) leader_epoch = change.leader_epoch();
   if (change.has_reserved_end()) reserved_end = Offset{change.reserved_end()};
+  if (change.has_transactions()) {
+    transactions.open.clear();
+    for (const auto& in : change.transactions().open()) {
+      transactions.open.push_back({{in.producer(), static_cast<std::int16_t>(in.epoch())}, Offset{in.first()}});
+    }
+  }
+  for (const auto& in : change.aborted()) {
+    const Offset marker{in.marker()};
+    if (!transactions.aborted.empty() && transactions.aborted.back().marker >= marker) continue;  // Said before.
+    transactions.aborted.push_back({in.producer(), Offset{in.first()}, marker, Offset{in.last_stable()}});
+  }
   for (const auto& in : change.producers()) {
     ProducerSession session = from_proto(in);
     const auto known = std::ranges::find(producers, session.id, &ProducerSession::id);

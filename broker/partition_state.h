@@ -9,6 +9,7 @@
 #include "broker/entries/entry_changes.h"
 #include "broker/producer_sessions.h"
 #include "broker/state.pb.h"
+#include "broker/transactions/open_transactions.h"
 #include "storage/base/offset.h"
 #include "storage/base/result.h"
 #include "storage/base/uuid.h"
@@ -45,7 +46,8 @@ struct PartitionState {
   Offset reserved_end;  ///< Weak durability: offsets below may have been given out.
   std::vector<ProducerSession> producers;
   EntryValues entries;
-  std::optional<Offset> last_id_as_of;  ///< The end offset when entries.last_id was recorded.
+  std::optional<Offset> last_id_as_of;      ///< The end offset when entries.last_id was recorded.
+  OpenTransactions::Snapshot transactions;  ///< As of the checkpoint; aborted ones may go on beyond it.
 
   /// Error corrupt_batch; then part of it may have been applied.
   Status apply(const state::PartitionChange& change);

@@ -50,9 +50,8 @@ void PublishCall::judge() {
     });
   }
   fields_ = **std::move(fields);
-  if (fields_.any_due && header_.is_transactional()) {
-    return refuse({Errc::invalid_argument, "records of a transaction cannot be delayed"});
-  }
+  // The schedule would publish it, and the window would remember it, though the transaction is aborted.
+  if (header_.is_transactional()) return refuse({Errc::invalid_argument, "a record of a transaction can have neither delay nor dedup id"});
   if (!fields_.past) return append();
   if (!header_.has_producer()) return refuse(*fields_.past);
   // A repeat, perhaps, of a batch that came in time.

@@ -238,8 +238,9 @@ struct RemovePlan {
 
 class Log {
  public:
-  /// Called for every whole batch that recovery scans, in order: rebuilds producer state above the checkpoint.
-  using OnBatch = std::function<void(const BatchHeader&)>;
+  /// Called for every whole batch that recovery scans, in order: rebuilds producer state above the checkpoint. The bytes live until it
+  /// returns.
+  using OnBatch = std::function<void(const BatchHeader&, ByteView batch)>;
 
   /// Blocking. Opens or creates (in memory only: the directory appears with the first segment) the log in `directory`, repairs what a crash
   /// leaves, and makes everything it is going to show durable before it returns. Idempotent: a crash inside and another open() give the

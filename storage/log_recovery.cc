@@ -179,8 +179,8 @@ Result<ScanOutcome> LogRecovery::scan(Segment& segment, ScanOptions options, Seg
   (*file)->drop_cache();  // After a failed flush the cache may hold what the disk does not.
   const Offset producers_known_until = hints_.checkpoint ? hints_.checkpoint->offset : Offset{0};
   report_.scanned_bytes += options.file_bytes - std::min(options.file_bytes, options.from.value);
-  Result<ScanOutcome> outcome = scan_segment(**file, options, index, [&](const BatchHeader& header) {
-    if (on_batch_ && header.base_offset >= producers_known_until) on_batch_(header);
+  Result<ScanOutcome> outcome = scan_segment(**file, options, index, [&](const BatchHeader& header, ByteView batch) {
+    if (on_batch_ && header.base_offset >= producers_known_until) on_batch_(header, batch);
   });
   if (!outcome) return outcome;
   log_->leader_epoch_ = std::max(log_->leader_epoch_, outcome->leader_epoch);

@@ -107,7 +107,7 @@ std::vector<IndexEntry> landmarks_of(const SegmentFiles& segment) {
 
 Result<Findings> scan_all(const SegmentFiles& segment, std::span<const IndexEntry> landmarks, Timestamp now) {
   Findings findings;
-  const auto on_batch = [&](const BatchHeader& header) {
+  const auto on_batch = [&](const BatchHeader& header, ByteView) {
     if (findings.epochs.empty() || findings.epochs.back().second != header.leader_epoch) {
       findings.epochs.emplace_back(header.base_offset, header.leader_epoch);
     }

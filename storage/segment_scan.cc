@@ -56,7 +56,7 @@ struct Resumption {
 
 class Scan {
  public:
-  Scan(File& file, const ScanOptions& options, SegmentIndex& index, const std::function<void(const BatchHeader&)>& on_batch)
+  Scan(File& file, const ScanOptions& options, SegmentIndex& index, const std::function<void(const BatchHeader&, ByteView)>& on_batch)
       : options_(options), index_(index), on_batch_(on_batch), window_(file, options.file_bytes), chain_(options.chain), at_(options.from) {
     CHECK(index.covered() == options.from);
   }
@@ -124,7 +124,7 @@ class Scan {
     chain_.expected = header.end_offset();
     chain_.leader_epoch = header.leader_epoch;
     at_ = at_ + bytes.size();
-    if (on_batch_) on_batch_(header);
+    if (on_batch_) on_batch_(header, bytes);
   }
 
   /// A place behind the bad one from which a good batch starts that can follow.
@@ -200,7 +200,7 @@ class Scan {
 
   const ScanOptions& options_;
   SegmentIndex& index_;
-  const std::function<void(const BatchHeader&)>& on_batch_;
+  const std::function<void(const BatchHeader&, ByteView)>& on_batch_;
   Window window_;
   ChainState chain_;
   FilePosition at_;
@@ -309,7 +309,7 @@ void keep_evidence(SegmentIndex& index, std::span<const IndexEntry> older) {
 }
 
 Result<ScanOutcome> scan_segment(File& file, const ScanOptions& options, SegmentIndex& index,
-                                 const std::function<void(const BatchHeader&)>& on_batch) {
+                                 const std::function<void(const BatchHeader&, ByteView)>& on_batch) {
   return Scan(file, options, index, on_batch).run();
 }
 

@@ -83,8 +83,9 @@ struct ScanOutcome {
 void keep_evidence(SegmentIndex& index, std::span<const IndexEntry> older);
 
 /// Reads the rest of a segment and extends `index`, which must end at `options.from`, over it. Damaged stretches get intervals of their
-/// own, with a checksum that does not match. Calls `on_batch` (may be empty) for each good batch. Memory: one read buffer. Error io_error.
+/// own, with a checksum that does not match. Calls `on_batch` (may be empty) for each good batch, whose bytes live until it returns.
+/// Memory: one read buffer. Error io_error.
 Result<ScanOutcome> scan_segment(File& file, const ScanOptions& options, SegmentIndex& index,
-                                 const std::function<void(const BatchHeader&)>& on_batch);
+                                 const std::function<void(const BatchHeader&, ByteView batch)>& on_batch);
 
 }  // namespace tidemark::storage

@@ -36,7 +36,7 @@ Offset PartitionEntries::staged_end() const { return partition_.end_offset() + g
 
 EntryId PartitionEntries::readable_last() const {
   if (has_ids()) return values_.last_id;
-  return EntryId{static_cast<std::uint64_t>(partition_.high_watermark().value), 0};
+  return EntryId{static_cast<std::uint64_t>(partition_.last_stable().value), 0};
 }
 
 void PartitionEntries::append(EntryAppend entry, Done<EntryAppended> done) {
@@ -145,14 +145,14 @@ void PartitionEntries::staged(EntryId first, EntryId last, Offset base, Offset e
 }
 
 void PartitionEntries::flushed() {
-  const Offset readable = partition_.high_watermark();
+  const Offset readable = partition_.last_stable();
   bool news = !has_ids();
   while (!unflushed_.empty() && unflushed_.front().end <= readable) {
     values_.last_id = unflushed_.front().last;
     unflushed_.pop_front();
     news = true;
   }
-  while (!flush_tasks_.empty() && flush_tasks_.front().first <= readable) {
+  while (!flush_tasks_.empty() && flush_tasks_.front().first <= partition_.high_watermark()) {
     Task task = std::move(flush_tasks_.front().second);
     flush_tasks_.pop_front();
     task();

@@ -194,6 +194,8 @@ void PartitionEntries::look_up_top(std::shared_ptr<SetIdChange> change) {
     if (!found->entries.empty()) change->top = found->entries.front().id;
     const Offset end = partition_.high_watermark();
     if (end == partition_.log_start()) return ready(change->change.lock());
+    // Unless the last record shows its id, because a transaction hides it, all ids given out count.
+    change->log_top = staged_last_;
     auto walk = std::make_shared<Scan>(Scan{.at = end - 1, .limit = end, .with_deleted = true, .visit = {}, .keep = {}, .done = {}});
     walk->visit = [change](const EntryWalk::Step& step) {
       change->log_top = step.id;
@@ -262,7 +264,7 @@ void PartitionEntries::describe_state(state::PartitionChange& change) const {
   if (!has_ids()) return;
   change.mutable_entries()->set_last_ms(values_.last_id.ms);
   change.mutable_entries()->set_last_seq(values_.last_id.seq);
-  change.mutable_entries()->set_as_of(partition_.high_watermark().value);
+  change.mutable_entries()->set_as_of(partition_.last_stable().value);
 }
 
 void PartitionEntries::apply(EntryDraft&& draft, bool recorded) {

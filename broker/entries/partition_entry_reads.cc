@@ -52,10 +52,10 @@ Entry to_entry(const Piece& piece, const Piece::Taken& one) {
 
 // --- From ids to offsets.
 
-/// An offset at or before the first entry that is not below `id`, with little in between; the watermark when all are below.
+/// An offset at or before the first entry that is not below `id`, with little in between; the readable end when all are below.
 void PartitionEntries::find_batch(EntryId id, Done<Offset> done) {
   const Offset start = partition_.log_start();
-  const Offset end = partition_.high_watermark();
+  const Offset end = partition_.last_stable();
   if (start == end || id > readable_last()) return done(end);
   if (!has_ids()) return done(std::clamp(offset_of_id(id), start, end));
   if (!recent_.empty() && recent_.front().first <= id) {
@@ -67,7 +67,7 @@ void PartitionEntries::find_batch(EntryId id, Done<Offset> done) {
 }
 
 void PartitionEntries::offset_of(EntryId id, Done<Offset> done) {
-  const Offset end = partition_.high_watermark();
+  const Offset end = partition_.last_stable();
   if (!has_ids() || id > readable_last()) return find_batch(id, std::move(done));
   find_batch(id, [this, self = partition_.shared_from_this(), id, end, done = std::move(done)](Result<Offset> from) mutable {
     if (!from) return done(std::move(from).error());
@@ -112,7 +112,7 @@ void PartitionEntries::find(std::vector<EntryId> ids, Done<std::vector<std::opti
   for (std::size_t i = 0; i < search->order.size(); ++i) search->order[i] = i;
   std::ranges::sort(search->order, {}, [&](std::size_t i) { return search->ids[i]; });
   search->at = partition_.log_start();
-  search->end = partition_.high_watermark();
+  search->end = partition_.last_stable();
   search->done = std::move(done);
   search_on(std::move(search));
 }
@@ -141,7 +141,7 @@ void PartitionEntries::search_on(std::shared_ptr<Search> search) {
 void PartitionEntries::entry_at(Offset from, Done<std::optional<EntryPlace>> done) {
   auto found = std::make_shared<std::optional<EntryPlace>>();
   auto walk = std::make_shared<Scan>(Scan{
-      .at = std::max(from, partition_.log_start()), .limit = partition_.high_watermark(), .bytes = 1, .visit = {}, .keep = {}, .done = {}});
+      .at = std::max(from, partition_.log_start()), .limit = partition_.last_stable(), .bytes = 1, .visit = {}, .keep = {}, .done = {}});
   walk->visit = [found](const EntryWalk::Step& step) {
     *found = EntryPlace{step.id, step.record.offset};
     return false;
@@ -276,7 +276,7 @@ void PartitionEntries::read(const EntryRange& range, Done<EntryBatch> done) {
   find_batch(range.backwards ? range.last : range.first, [this, self = partition_.shared_from_this(), read](Result<Offset> from) {
     if (!from) return read->done(std::move(from).error());
     if (read->range.backwards) return read_backwards(read, *from);
-    read_forwards(read, *from, partition_.high_watermark());
+    read_forwards(read, *from, partition_.last_stable());
   });
 }
 
@@ -327,7 +327,7 @@ void PartitionEntries::read_forwards(std::shared_ptr<RangeRead> read, Offset fro
 
 /// Begins with the stretch from `near` on, which may hold the last entry of the range.
 void PartitionEntries::read_backwards(std::shared_ptr<RangeRead> read, Offset near) {
-  const Offset end = partition_.high_watermark();
+  const Offset end = partition_.last_stable();
   const Offset start = partition_.log_start();
   const Offset from = near < end ? near : std::max(start, end - kStepBackMin);
   read_forwards(std::move(read), from, end);
@@ -338,7 +338,7 @@ void PartitionEntries::read_backwards(std::shared_ptr<RangeRead> read, Offset ne
 EntryStats PartitionEntries::stats() const {
   EntryStats stats;
   stats.log_start = partition_.log_start();
-  stats.end = partition_.high_watermark();
+  stats.end = partition_.last_stable();
   stats.length = static_cast<std::uint64_t>(stats.end - stats.log_start) - values_.deleted.count(stats.log_start, stats.end);
   stats.last_id = readable_last();
   stats.max_deleted = values_.max_deleted;

@@ -197,7 +197,7 @@ void GroupsImpl::expire_groups(std::size_t shard) {
   std::vector<GroupPtr> expired;
   for (const auto& [name, group] : shards[shard].by_name) {
     const std::optional<std::chrono::milliseconds> keep = group->state.effective().offsets_retention;
-    if (!keep || group->has_members() || group->removing) continue;
+    if (!keep || group->has_members() || group->removing || group->state.has_pending()) continue;
     Timestamp used = group->emptied;
     for (const auto& [where, progress] : group->state.progress()) {
       if (progress.committed) used = std::max(used, progress.committed->time);

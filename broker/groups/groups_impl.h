@@ -41,6 +41,7 @@ using GroupPtr = std::shared_ptr<HomedGroup>;
 /// The groups of one shard. Touched by that shard only, after recovery.
 struct ShardGroups {
   std::map<std::string, GroupPtr, std::less<>> by_name;
+  std::map<std::pair<std::string, std::int64_t>, std::int16_t> admitted;  ///< Groups in open transactions, by producer id; its epoch.
   std::size_t under_way = 0;  ///< Calls not answered and records not flushed; a stop waits for them.
   Task idle;
   std::optional<TimerId> expiry_timer;
@@ -133,6 +134,13 @@ struct GroupsImpl {
   /// Topics live members subscribe to.
   std::set<Uuid> subscribed(const GroupPtr& group);
   void commit(CommitRequest request, Done<CommitReply> done);
+  /// What may not be committed, whoever asks; otherwise where it goes.
+  Result<PartitionKey> judge_commit(const CommitRequest::Entry& entry);
+  void commit_in_transaction(CommitRequest request, ProducerIdentity producer, Done<CommitReply> done);
+  /// For the coordinator of transactions, from any shard: the group is in the producer's transaction; it is no more, and its pending
+  /// offsets count or are dropped. Doing either twice is fine.
+  void admit_transaction(const std::string& group, const ProducerIdentity& producer, Done<void> done);
+  void end_transaction(const std::string& group, const ProducerIdentity& producer, bool commit, Done<void> done);
   void positions(PositionsRequest request, Done<PositionsReply> done);
   struct PendingCommit;
   void finish_commit(PendingCommit pending, const std::vector<Result<PlaceReport>>& places);

@@ -15,16 +15,15 @@ void Groups::commit(const RequestContext&, CommitRequest request, Done<CommitRep
   });
 }
 
-namespace {
-
-/// What may not be committed, whoever asks; otherwise where it goes.
-Result<PartitionKey> judge_entry(GroupsImpl& impl, const CommitRequest::Entry& entry) {
+Result<PartitionKey> GroupsImpl::judge_commit(const CommitRequest::Entry& entry) {
   if (entry.metadata.size() > kCommitMetadataBytesMax) {
     return Error{Errc::invalid_argument, "commit metadata has at most " + std::to_string(kCommitMetadataBytesMax) + " bytes"};
   }
   if (entry.offset.value < 0) return Error{Errc::offset_out_of_range, "offset " + std::to_string(entry.offset.value) + " is negative"};
-  return impl.resolve(entry.where);
+  return resolve(entry.where);
 }
+
+namespace {
 
 std::string name_of(const NamedPartition& where) { return where.topic + ":" + std::to_string(where.partition); }
 
@@ -78,7 +77,7 @@ void GroupsImpl::commit(CommitRequest request, Done<CommitReply> done) {
   pending.reply.resize(pending.request.entries.size());
   std::vector<PlaceQuestion> questions;
   for (std::size_t i = 0; i < pending.request.entries.size(); ++i) {
-    Result<PartitionKey> key = judge_entry(*this, pending.request.entries[i]);
+    Result<PartitionKey> key = judge_commit(pending.request.entries[i]);
     if (!key) {
       pending.reply[i] = std::move(key).error();
       continue;
@@ -256,13 +255,14 @@ void Groups::committed(const RequestContext&, std::string name, std::vector<Name
           for (const auto& [key, progress] : (*group)->state.progress()) {
             const auto topic = topics.by_id.find(key.topic);
             if (progress.committed && topic != topics.by_id.end())
-              result.push_back({{topic->second->name, key.partition}, progress.committed});
+              result.push_back({{topic->second->name, key.partition}, progress.committed, (*group)->state.is_pending(key)});
           }
         }
         for (NamedPartition& partition : where) {
           const Result<PartitionKey> key = impl->resolve(partition);
           const StreamGroup::Progress* const progress = key ? (*group)->state.find(*key) : nullptr;
-          result.push_back({std::move(partition), progress != nullptr ? progress->committed : std::nullopt});
+          const bool unstable = key && (*group)->state.is_pending(*key);
+          result.push_back({std::move(partition), progress != nullptr ? progress->committed : std::nullopt, unstable});
         }
         impl->answer_settled(*group, std::move(result), std::move(answer));
       });

@@ -68,6 +68,22 @@ void write(Parts& parts, const PartitionKey& where, const StreamGroup::Progress*
   parts.wrote(48 + entry.metadata().size());
 }
 
+/// Entry by entry, so that no record grows beyond its limit; replay puts them together.
+void write_pending(Parts& parts, const ProducerIdentity& producer, const PartitionKey& where, const CommittedOffset& committed) {
+  auto& out = *parts.part().add_pending_offsets();
+  out.set_producer(producer.id);
+  out.set_epoch(producer.epoch);
+  auto& topic = *out.add_topics();
+  topic.set_topic(to_bytes(where.topic));
+  auto& entry = *topic.add_entries();
+  entry.set_partition(where.partition);
+  entry.set_offset(committed.offset.value);
+  entry.set_leader_epoch(committed.leader_epoch);
+  entry.set_metadata(committed.metadata);
+  entry.set_time_ms(to_ms(committed.time));
+  parts.wrote(out.ByteSizeLong());
+}
+
 void write(const SeekRecord& seek, state::GroupChange::Seek& out) {
   out.set_id(seek.id);
   out.set_time_ms(to_ms(seek.time));
@@ -199,6 +215,30 @@ void StreamGroup::set_start(const PartitionKey& where, Offset start) {
 
 void StreamGroup::forget(const PartitionKey& where) {
   if (progress_.erase(where) > 0) changed_positions_.insert(where);
+}
+
+void StreamGroup::commit_pending(const ProducerIdentity& producer, const PartitionKey& where, CommittedOffset committed,
+                                 std::uint64_t order) {
+  PendingOffsets& pending = pending_[producer.id];
+  pending.epoch = producer.epoch;
+  pending.offsets[where] = {std::move(committed), order};
+  changed_pending_.emplace(producer.id, where);
+}
+
+void StreamGroup::end_pending(std::int64_t producer_id, bool commit, const TopicTable& table) {
+  const auto found = pending_.find(producer_id);
+  if (found == pending_.end()) return;
+  const PendingOffsets pending = std::move(found->second);
+  pending_.erase(found);
+  ended_pending_.insert(producer_id);
+  if (!commit) return;
+  for (const auto& [where, offset] : pending.offsets) {
+    if (table.by_id.contains(where.topic)) this->commit(where, offset.committed, offset.order);
+  }
+}
+
+bool StreamGroup::is_pending(const PartitionKey& where) const {
+  return std::ranges::any_of(pending_, [&](const auto& entry) { return entry.second.offsets.contains(where); });
 }
 
 void StreamGroup::count_skipped(std::int64_t records) {
@@ -348,6 +388,21 @@ std::vector<storage::StateRecord> StreamGroup::take_records() {
     if (const SeekRecord* const seek = find_seek(id)) write(parts, *seek);
   }
   if (classic_changed_) write(parts, *classic_);
+  // Behind the positions: where a crash leaves only the first of these records, the transaction is ended once more.
+  for (const std::int64_t producer : ended_pending_) {
+    auto& out = *parts.part().add_pending_offsets();
+    out.set_producer(producer);
+    out.set_ended(true);
+    parts.wrote(out.ByteSizeLong());
+  }
+  for (const auto& [producer, where] : changed_pending_) {
+    const auto pending = pending_.find(producer);
+    if (pending == pending_.end()) continue;
+    const auto offset = pending->second.offsets.find(where);
+    if (offset != pending->second.offsets.end()) write_pending(parts, {producer, pending->second.epoch}, where, offset->second.committed);
+  }
+  ended_pending_.clear();
+  changed_pending_.clear();
   head_changed_ = counters_changed_ = classic_changed_ = false;
   changed_topics_.clear();
   changed_positions_.clear();
@@ -368,6 +423,9 @@ std::vector<storage::StateRecord> StreamGroup::snapshot() const {
   for (const SeekRecord& seek : history_) write(parts, seek);
   for (const auto& [id, note] : topics_) parts.topic(id).set_partitions_at_start(note.partitions_at_start);
   for (const auto& [where, progress] : progress_) write(parts, where, &progress);
+  for (const auto& [producer, pending] : pending_) {
+    for (const auto& [where, offset] : pending.offsets) write_pending(parts, {producer, pending.epoch}, where, offset.committed);
+  }
   return parts.to_records(stream(), true);
 }
 
@@ -404,6 +462,23 @@ Status StreamGroup::replay(const storage::StateRecord& record) {
       }
       if (entry.has_start()) progress.start = Offset{entry.start()};
       progress_[where] = std::move(progress);
+    }
+  }
+  for (const auto& in : change.pending_offsets()) {
+    if (in.ended()) {
+      pending_.erase(in.producer());
+      continue;
+    }
+    PendingOffsets& pending = pending_[in.producer()];
+    pending.epoch = static_cast<std::int16_t>(in.epoch());
+    for (const auto& topic : in.topics()) {
+      PartitionKey where;
+      if (topic.topic().size() != where.topic.bytes.size()) return Error{Errc::corrupt_batch, "pending offsets of a group name no topic"};
+      std::copy(topic.topic().begin(), topic.topic().end(), where.topic.bytes.begin());
+      for (const auto& entry : topic.entries()) {
+        where.partition = entry.partition();
+        pending.offsets[where] = {{Offset{entry.offset()}, entry.leader_epoch(), entry.metadata(), from_ms(entry.time_ms())}, 0};
+      }
     }
   }
   members_.apply(change);

@@ -51,7 +51,9 @@ class StreamGroup {
   std::uint64_t skipped_records() const { return skipped_records_; }
   std::uint64_t clamped_positions() const { return clamped_positions_; }
   /// Nobody is in it and nothing is known but its beginning.
-  bool unused() const { return members_.empty() && progress_.empty() && topics_.empty() && settings_.empty() && !classic_; }
+  bool unused() const {
+    return members_.empty() && progress_.empty() && topics_.empty() && settings_.empty() && !classic_ && pending_.empty();
+  }
 
   void begin(Timestamp created, StartAt start);
   /// Errors: invalid_config. Nothing changed then.
@@ -61,6 +63,16 @@ class StreamGroup {
   void commit(const PartitionKey& where, CommittedOffset committed, std::uint64_t order = 0);
   void set_start(const PartitionKey& where, Offset start);
   void forget(const PartitionKey& where);
+
+  // --- Offsets of transactions.
+
+  /// Counts once the producer's transaction commits. Of two for one partition the later `order` counts, as in commit().
+  void commit_pending(const ProducerIdentity& producer, const PartitionKey& where, CommittedOffset committed, std::uint64_t order);
+  /// The producer's transaction has ended. Offsets in topics that are gone are dropped with them.
+  void end_pending(std::int64_t producer_id, bool commit, const TopicTable& table);
+  bool is_pending(const PartitionKey& where) const;
+  bool has_pending() const { return !pending_.empty(); }
+
   void count_skipped(std::int64_t records);
   void count_clamped();
 
@@ -105,6 +117,15 @@ class StreamGroup {
   std::map<std::string, std::string> settings_;
   GroupSettings effective_;
   std::map<PartitionKey, Progress> progress_;
+  struct PendingOffset {
+    CommittedOffset committed;
+    std::uint64_t order = 0;
+  };
+  struct PendingOffsets {
+    std::int16_t epoch = 0;
+    std::map<PartitionKey, PendingOffset> offsets;
+  };
+  std::map<std::int64_t, PendingOffsets> pending_;  ///< By producer id.
   std::map<Uuid, TopicNote> topics_;
   NativeMembership members_;
   std::optional<ClassicSnapshot> classic_;
@@ -118,6 +139,8 @@ class StreamGroup {
   bool counters_changed_ = false;
   bool classic_changed_ = false;
   std::set<PartitionKey> changed_positions_;
+  std::set<std::pair<std::int64_t, PartitionKey>> changed_pending_;
+  std::set<std::int64_t> ended_pending_;
   std::set<Uuid> changed_topics_;
   std::set<std::uint64_t> changed_seeks_;
 };

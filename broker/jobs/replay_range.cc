@@ -33,7 +33,7 @@ struct Resolving {
 /// Where the position is, without looking into the log; nullopt for a time.
 Result<std::optional<Offset>> place(const Topic& topic, const ReplayPosition& position, const PartitionInfo& info) {
   const Offset start = info.log_start;
-  const Offset end = info.high_watermark;
+  const Offset end = info.last_stable;
   switch (position.kind) {
     case ReplayPosition::Kind::earliest:
       return std::optional(start);

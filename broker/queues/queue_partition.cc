@@ -79,7 +79,7 @@ Offset QueuePartition::log_start() const {
 
 Offset QueuePartition::log_end() const {
   const std::shared_ptr<Partition> log = partition();
-  return log ? log->high_watermark() : Offset{};
+  return log ? log->last_stable() : Offset{};
 }
 
 bool QueuePartition::paused() const {
@@ -223,7 +223,7 @@ void QueuePartition::look_again(const std::shared_ptr<Work>& work, Offset from) 
   const Offset end = window_->cursor();
   const std::shared_ptr<Partition> log = partition();
   if (!log) return fail(work, {Errc::unknown_topic, "the topic was deleted"});
-  if (from >= end || from >= log->high_watermark()) {
+  if (from >= end || from >= log->last_stable()) {
     window_->looked_again();
     return plan(work);
   }

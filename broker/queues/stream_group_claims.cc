@@ -107,7 +107,7 @@ void raise_last_id(const QueuePartitionPtr& queue, EntryId last_id, Done<bool> d
           },
           std::move(set_done));
     };
-    if (!next) return set(log->high_watermark(), std::move(done));
+    if (!next) return set(log->last_stable(), std::move(done));
     log->entries().offset_of(*next,
                              [set, done = std::move(done)](Result<Offset> cursor) mutable { set(std::move(cursor), std::move(done)); });
   });

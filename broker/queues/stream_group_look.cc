@@ -57,7 +57,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
       info.last_id = position.last_id;
       info.entries_read = position.entries_read;
       info.lag_of_redis = counters->lag(position);
-      const Offset end = log->high_watermark();
+      const Offset end = log->last_stable();
       const Offset from = std::clamp(self->queue_->window().cursor(), log->log_start(), end);
       info.lag =
           self->queue_->window().counts().waiting + static_cast<std::uint64_t>(end - from) - log->entries().deleted().count(from, end);

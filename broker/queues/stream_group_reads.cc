@@ -55,7 +55,7 @@ class NewRead : public std::enable_shared_from_this<NewRead> {
     position_ = *position;
     const std::shared_ptr<Partition> log = queue_->partition();
     if (!log || queue_->closed()) return stop(Error{Errc::unknown_group, "the group was removed"});
-    end_ = log->high_watermark();
+    end_ = log->last_stable();
     const std::optional<EntryId> first = id_after(position_.last_id);
     if (position_.cursor >= end_ || !first) return stop(std::nullopt);
     EntryRange range;

@@ -5,7 +5,7 @@
 namespace tidemark {
 namespace {
 
-constexpr std::array<std::string_view, 48> kNames = {
+constexpr std::array<std::string_view, 53> kNames = {
     "",
     "internal",
     "invalid_argument",
@@ -54,6 +54,11 @@ constexpr std::array<std::string_view, 48> kNames = {
     "not_delivered",
     "already_settled",
     "lease_lost",
+    "invalid_transaction_state",
+    "producer_fenced",
+    "unknown_transactional_id",
+    "invalid_transaction_timeout",
+    "concurrent_transactions",
 };
 
 }  // namespace
@@ -77,6 +82,7 @@ bool Error::retriable() const {
     case Errc::cannot_connect:
     case Errc::shutting_down:
     case Errc::queue_full:
+    case Errc::concurrent_transactions:
       return true;
     default:
       return false;
@@ -86,6 +92,8 @@ bool Error::retriable() const {
 bool Error::fatal() const {
   switch (code) {
     case Errc::stale_producer_epoch:
+    case Errc::producer_fenced:
+    case Errc::unknown_transactional_id:
     case Errc::unsupported_version:
     case Errc::denied:
       return true;

@@ -58,9 +58,14 @@ enum class Errc : std::uint16_t {
   member_id_required = 42,           ///< Join again with the member id that came with this answer.
   group_full = 43,
   invalid_session_timeout = 44,
-  not_delivered = 45,    ///< A record settled that was never handed out.
-  already_settled = 46,  ///< A record settled that is finished.
-  lease_lost = 47,       ///< The record was taken back from the member that settles it.
+  not_delivered = 45,                ///< A record settled that was never handed out.
+  already_settled = 46,              ///< A record settled that is finished.
+  lease_lost = 47,                   ///< The record was taken back from the member that settles it.
+  invalid_transaction_state = 48,    ///< No transaction of this producer is open there, or it is beyond what is asked of it.
+  producer_fenced = 49,              ///< A newer instance with the same transactional id, or a time-out, took the transaction over.
+  unknown_transactional_id = 50,     ///< The transactional id is unknown or belongs to another producer id.
+  invalid_transaction_timeout = 51,  ///< Not above zero, or beyond the broker's limit.
+  concurrent_transactions = 52,      ///< The transaction before is still being finished: try again.
 };
 
 /// Stable lower-case name, as shown to people and written in JSON: "offset_out_of_range".

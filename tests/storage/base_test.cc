@@ -61,7 +61,7 @@ TEST(Error, every_code_has_a_name_of_its_own) {
     EXPECT_NE(name, "");
     EXPECT_TRUE(names.insert(name).second) << name;
   }
-  EXPECT_EQ(number, static_cast<std::uint32_t>(Errc::lease_lost) + 1);  // The last code.
+  EXPECT_EQ(number, static_cast<std::uint32_t>(Errc::concurrent_transactions) + 1);  // The last code.
   EXPECT_EQ(to_string(Errc::queue_full), "queue_full");
   EXPECT_EQ(to_string(Errc::corrupt_batch), "corrupt_batch");
   EXPECT_EQ(errc_from_number(0), std::nullopt);

@@ -68,8 +68,8 @@ class LogDriver {
     report_ = {};
     scanned_.clear();
     Result<std::unique_ptr<Log>> opened = Log::open(
-        *files_, kDirectory, config_, hints_, now_, [this](const BatchHeader& header) { scanned_.push_back(header.base_offset.value); },
-        report_);
+        *files_, kDirectory, config_, hints_, now_,
+        [this](const BatchHeader& header, ByteView) { scanned_.push_back(header.base_offset.value); }, report_);
     if (!opened) return opened.error();
     log_ = *std::move(opened);
     return {};

@@ -70,6 +70,11 @@ Exit exit_code(const Error& error) {
     case Errc::not_delivered:
     case Errc::already_settled:
     case Errc::lease_lost:
+    case Errc::invalid_transaction_state:
+    case Errc::producer_fenced:
+    case Errc::unknown_transactional_id:
+    case Errc::invalid_transaction_timeout:
+    case Errc::concurrent_transactions:
       return Exit::failed;
   }
   return Exit::failed;  // A number from a newer broker.

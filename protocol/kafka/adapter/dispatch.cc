@@ -61,6 +61,16 @@ Status dispatch(const Call& call, const Slice& body, bool version_served) {
       return decode_and_handle(call, decode_init_producer_id_request(body, version));
     case ApiKey::offset_for_leader_epoch:
       return decode_and_handle(call, decode_offset_for_leader_epoch_request(body, version));
+    case ApiKey::add_partitions_to_txn:
+      return decode_and_handle(call, decode_add_partitions_to_txn_request(body, version));
+    case ApiKey::add_offsets_to_txn:
+      return decode_and_handle(call, decode_add_offsets_to_txn_request(body, version));
+    case ApiKey::end_txn:
+      return decode_and_handle(call, decode_end_txn_request(body, version));
+    case ApiKey::write_txn_markers:
+      return decode_and_handle(call, decode_write_txn_markers_request(body, version));
+    case ApiKey::txn_offset_commit:
+      return decode_and_handle(call, decode_txn_offset_commit_request(body, version));
     case ApiKey::describe_acls:
       return decode_and_handle(call, decode_describe_acls_request(body, version));
     case ApiKey::create_acls:
@@ -89,18 +99,16 @@ Status dispatch(const Call& call, const Slice& body, bool version_served) {
       return decode_and_handle(call, decode_offset_delete_request(body, version));
     case ApiKey::describe_cluster:
       return decode_and_handle(call, decode_describe_cluster_request(body, version));
+    case ApiKey::describe_producers:
+      return decode_and_handle(call, decode_describe_producers_request(body, version));
+    case ApiKey::describe_transactions:
+      return decode_and_handle(call, decode_describe_transactions_request(body, version));
+    case ApiKey::list_transactions:
+      return decode_and_handle(call, decode_list_transactions_request(body, version));
     case ApiKey::list_config_resources:
       return decode_and_handle(call, decode_list_config_resources_request(body, version));
     case ApiKey::describe_topic_partitions:
       return decode_and_handle(call, decode_describe_topic_partitions_request(body, version));
-    case ApiKey::add_partitions_to_txn:
-    case ApiKey::add_offsets_to_txn:
-    case ApiKey::end_txn:
-    case ApiKey::write_txn_markers:
-    case ApiKey::txn_offset_commit:
-    case ApiKey::describe_producers:
-    case ApiKey::describe_transactions:
-    case ApiKey::list_transactions:
     case ApiKey::consumer_group_heartbeat:
     case ApiKey::consumer_group_describe:
       break;  // Not advertised: split_request() has refused them.

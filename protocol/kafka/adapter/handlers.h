@@ -1,6 +1,8 @@
 #pragma once
 
 #include "protocol/kafka/adapter/call.h"
+#include "protocol/kafka/codec/messages/add_offsets_to_txn.h"
+#include "protocol/kafka/codec/messages/add_partitions_to_txn.h"
 #include "protocol/kafka/codec/messages/alter_configs.h"
 #include "protocol/kafka/codec/messages/api_versions.h"
 #include "protocol/kafka/codec/messages/create_acls.h"
@@ -15,8 +17,11 @@
 #include "protocol/kafka/codec/messages/describe_configs.h"
 #include "protocol/kafka/codec/messages/describe_groups.h"
 #include "protocol/kafka/codec/messages/describe_log_dirs.h"
+#include "protocol/kafka/codec/messages/describe_producers.h"
 #include "protocol/kafka/codec/messages/describe_topic_partitions.h"
+#include "protocol/kafka/codec/messages/describe_transactions.h"
 #include "protocol/kafka/codec/messages/elect_leaders.h"
+#include "protocol/kafka/codec/messages/end_txn.h"
 #include "protocol/kafka/codec/messages/fetch.h"
 #include "protocol/kafka/codec/messages/find_coordinator.h"
 #include "protocol/kafka/codec/messages/heartbeat.h"
@@ -28,6 +33,7 @@
 #include "protocol/kafka/codec/messages/list_groups.h"
 #include "protocol/kafka/codec/messages/list_offsets.h"
 #include "protocol/kafka/codec/messages/list_partition_reassignments.h"
+#include "protocol/kafka/codec/messages/list_transactions.h"
 #include "protocol/kafka/codec/messages/metadata.h"
 #include "protocol/kafka/codec/messages/offset_commit.h"
 #include "protocol/kafka/codec/messages/offset_delete.h"
@@ -37,6 +43,8 @@
 #include "protocol/kafka/codec/messages/sasl_authenticate.h"
 #include "protocol/kafka/codec/messages/sasl_handshake.h"
 #include "protocol/kafka/codec/messages/sync_group.h"
+#include "protocol/kafka/codec/messages/txn_offset_commit.h"
+#include "protocol/kafka/codec/messages/write_txn_markers.h"
 
 /// One function per API: decide, call the engine, answer. Sources: handlers_*.cc, by what they are about.
 namespace tidemark::kafka {
@@ -61,6 +69,11 @@ void handle(const Call& call, DeleteTopicsRequest request);
 void handle(const Call& call, DeleteRecordsRequest request);
 void handle(const Call& call, InitProducerIdRequest request);
 void handle(const Call& call, OffsetForLeaderEpochRequest request);
+void handle(const Call& call, AddPartitionsToTxnRequest request);
+void handle(const Call& call, AddOffsetsToTxnRequest request);
+void handle(const Call& call, EndTxnRequest request);
+void handle(const Call& call, WriteTxnMarkersRequest request);
+void handle(const Call& call, TxnOffsetCommitRequest request);
 void handle(const Call& call, DescribeAclsRequest request);
 void handle(const Call& call, CreateAclsRequest request);
 void handle(const Call& call, DeleteAclsRequest request);
@@ -75,6 +88,9 @@ void handle(const Call& call, IncrementalAlterConfigsRequest request);
 void handle(const Call& call, ListPartitionReassignmentsRequest request);
 void handle(const Call& call, OffsetDeleteRequest request);
 void handle(const Call& call, DescribeClusterRequest request);
+void handle(const Call& call, DescribeProducersRequest request);
+void handle(const Call& call, DescribeTransactionsRequest request);
+void handle(const Call& call, ListTransactionsRequest request);
 void handle(const Call& call, ListConfigResourcesRequest request);
 void handle(const Call& call, DescribeTopicPartitionsRequest request);
 

@@ -36,7 +36,11 @@ void put(PartitionData& part, broker::ReadReply&& read, bool read_committed) {
   part.high_watermark = read.high_watermark.value;
   part.last_stable_offset = read.last_stable.value;
   part.log_start_offset = read.log_start.value;
-  if (read_committed) part.aborted_transactions.emplace();
+  if (read_committed) {
+    part.aborted_transactions.emplace();
+    for (const broker::AbortedTransaction& aborted : read.aborted)
+      part.aborted_transactions->push_back({aborted.producer_id, aborted.first.value});
+  }
   part.records = std::move(read.batches);
 }
 
@@ -91,6 +95,7 @@ void handle(const Call& call, FetchRequest request) {
   if (any_error || reads.reads.empty()) reads.wait_max = {};
   call.charge(reads.bytes_max);
   const bool read_committed = request.isolation_level == kReadCommitted;
+  reads.isolation = read_committed ? broker::Isolation::committed_marked : broker::Isolation::uncommitted;
   const auto pending =
       call.broker().read_many(call.context(), std::move(reads), [fetch, read_committed](std::vector<Result<broker::ReadReply>> found) {
         for (std::size_t i = 0; i < found.size(); ++i) {

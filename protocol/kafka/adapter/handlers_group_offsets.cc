@@ -112,8 +112,15 @@ void fill(const std::optional<broker::CommittedOffset>& committed, OffsetFetchRe
   out.metadata = committed ? committed->metadata : "";
 }
 
+/// An offset that an open transaction may replace is no answer to those who want a stable one (KIP-447): they ask again.
+void fill(const Committed& answer, bool stable, OffsetFetchResponse::GroupPartition& out) {
+  const bool hidden = stable && answer.unstable;
+  fill(hidden ? std::nullopt : answer.committed, out);
+  if (hidden) out.error_code = ErrorCode::unstable_offset_commit;
+}
+
 /// Everything the group has committed.
-void fill_all(const Call& call, const std::vector<Committed>& all, OffsetFetchResponse::Group& out) {
+void fill_all(const Call& call, const std::vector<Committed>& all, bool stable, OffsetFetchResponse::Group& out) {
   const auto topics = call.broker().topics();
   for (const Committed& committed : all) {
     if (out.topics.empty() || out.topics.back().name != committed.where.topic) {
@@ -122,7 +129,7 @@ void fill_all(const Call& call, const std::vector<Committed>& all, OffsetFetchRe
     }
     OffsetFetchResponse::GroupPartition& partition = out.topics.back().partitions.emplace_back();
     partition.partition_index = committed.where.partition;
-    fill(committed.committed, partition);
+    fill(committed, stable, partition);
   }
 }
 
@@ -177,7 +184,7 @@ std::vector<broker::NamedPartition> lay_out(const Call& call, const OffsetFetchR
   return where;
 }
 
-void fetch_group(const std::shared_ptr<FetchWork>& work, std::size_t number, const OffsetFetchRequest::Group& asked) {
+void fetch_group(const std::shared_ptr<FetchWork>& work, std::size_t number, const OffsetFetchRequest::Group& asked, bool stable) {
   OffsetFetchResponse::Group& out = work->response.groups[number];
   out.group_id = asked.group_id;
   std::vector<broker::NamedPartition> where;
@@ -190,19 +197,19 @@ void fetch_group(const std::shared_ptr<FetchWork>& work, std::size_t number, con
   ++work->left;
   const bool everything = !asked.topics;
   work->call.broker().groups().committed(work->call.context(), asked.group_id, std::move(where),
-                                         [work, number, everything](Result<std::vector<Committed>> committed) {
+                                         [work, number, everything, stable](Result<std::vector<Committed>> committed) {
                                            OffsetFetchResponse::Group& group = work->response.groups[number];
                                            if (!committed) {
                                              // A group nobody has heard of has committed nothing.
                                              if (committed.error().code != Errc::unknown_group)
                                                group.error_code = group_error(committed.error());
                                            } else if (everything) {
-                                             fill_all(work->call, *committed, group);
+                                             fill_all(work->call, *committed, stable, group);
                                            } else {
                                              std::size_t i = 0;
                                              for (OffsetFetchResponse::GroupTopic& topic : group.topics) {
                                                for (OffsetFetchResponse::GroupPartition& partition : topic.partitions)
-                                                 fill((*committed)[i++].committed, partition);
+                                                 fill((*committed)[i++], stable, partition);
                                              }
                                            }
                                            work->one_less();
@@ -215,7 +222,7 @@ void handle(const Call& call, OffsetFetchRequest request) {
   const std::vector<OffsetFetchRequest::Group> groups = groups_of(request, call.version());
   auto work = std::make_shared<FetchWork>(call);
   work->response.groups.resize(groups.size());
-  for (std::size_t i = 0; i < groups.size(); ++i) fetch_group(work, i, groups[i]);
+  for (std::size_t i = 0; i < groups.size(); ++i) fetch_group(work, i, groups[i], request.require_stable);
   work->one_less();
 }
 

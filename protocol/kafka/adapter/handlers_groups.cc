@@ -58,28 +58,28 @@ bool legal_group_id(std::string_view group) { return broker::validate_group_name
 // --- Finding the coordinator: this broker.
 
 void handle(const Call& call, FindCoordinatorRequest request) {
-  constexpr std::int8_t kGroup = 0;
-  const bool of_groups = request.key_type == kGroup;
-  const ErrorCode code = of_groups ? ErrorCode::none : ErrorCode::invalid_request;
+  constexpr std::int8_t kGroup = 0, kTransaction = 1;
+  const bool ours = request.key_type == kGroup || request.key_type == kTransaction;
+  const ErrorCode code = ours ? ErrorCode::none : ErrorCode::invalid_request;
   std::optional<std::string> message;
-  if (!of_groups) message = "this broker coordinates groups; transactions and share groups it does not have";
+  if (!ours) message = "this broker coordinates groups and transactions; share groups it does not have";
   FindCoordinatorResponse response;
   if (call.version() >= 4) {
     for (std::string& key : request.coordinator_keys) {
       FindCoordinatorResponse::Coordinator& coordinator = response.coordinators.emplace_back();
       coordinator.key = std::move(key);
-      coordinator.node_id = of_groups ? kNodeId : -1;
-      if (of_groups) coordinator.host = call.facts().advertised_host;
-      coordinator.port = of_groups ? call.facts().advertised_port : -1;
+      coordinator.node_id = ours ? kNodeId : -1;
+      if (ours) coordinator.host = call.facts().advertised_host;
+      coordinator.port = ours ? call.facts().advertised_port : -1;
       coordinator.error_code = code;
       coordinator.error_message = message;
     }
   } else {
     response.error_code = code;
     response.error_message = message;
-    response.node_id = of_groups ? kNodeId : -1;
-    if (of_groups) response.host = call.facts().advertised_host;
-    response.port = of_groups ? call.facts().advertised_port : -1;
+    response.node_id = ours ? kNodeId : -1;
+    if (ours) response.host = call.facts().advertised_host;
+    response.port = ours ? call.facts().advertised_port : -1;
   }
   call.reply(response);
 }

@@ -51,6 +51,9 @@ ErrorCode judge(const Call& call, const broker::TopicTable& topics, const std::s
 void handle(const Call& call, ListOffsetsRequest request) {
   const auto gather = Gather<ListOffsetsResponse>::begin(call, request.timeout_ms);
   const std::shared_ptr<const broker::TopicTable> topics = call.broker().topics();
+  constexpr std::int8_t kReadCommitted = 1;
+  const broker::Isolation isolation =
+      request.isolation_level == kReadCommitted ? broker::Isolation::committed_marked : broker::Isolation::uncommitted;
   std::set<std::pair<std::string, std::int32_t>> seen, repeated;
   for (const auto& topic : request.topics) {
     for (const auto& wanted : topic.partitions) {
@@ -79,7 +82,8 @@ void handle(const Call& call, ListOffsetsRequest request) {
             answer.offset = found->offset.value;
             answer.timestamp = found->timestamp_ms;
             answer.leader_epoch = epoch;
-          }));
+          }),
+          isolation);
     }
   }
   gather->end_part();

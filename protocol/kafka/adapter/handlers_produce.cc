@@ -2,7 +2,6 @@
 
 #include "protocol/kafka/adapter/handlers.h"
 #include "protocol/kafka/adapter/produced_batch.h"
-#include "storage/base/log.h"
 
 namespace tidemark::kafka {
 namespace {
@@ -100,31 +99,6 @@ void handle(const Call& call, ProduceRequest request) {
     }
   }
   produce->end_part();
-}
-
-void handle(const Call& call, InitProducerIdRequest request) {
-  InitProducerIdResponse response;
-  const bool half_named = (request.producer_id == -1) != (request.producer_epoch == -1);
-  if (half_named || (request.transactional_id && request.transactional_id->empty())) {
-    response.error_code = ErrorCode::invalid_request;
-    return call.reply(response);
-  }
-  if (request.transactional_id) {
-    // The one code that tells every client at once that there are no transactions for it here.
-    response.error_code = ErrorCode::transactional_id_authorization_failed;
-    return call.reply(response);
-  }
-  call.broker().init_producer(call.context(), [call](Result<broker::ProducerIdentity> identity) {
-    InitProducerIdResponse answer;
-    if (identity) {
-      answer.producer_id = identity->id;
-      answer.producer_epoch = identity->epoch;
-    } else {
-      log_warn("no producer id: " + identity.error().to_string());
-      answer.error_code = ErrorCode::coordinator_load_in_progress;  // On this one all clients try again.
-    }
-    call.reply(answer);
-  });
 }
 
 }  // namespace tidemark::kafka

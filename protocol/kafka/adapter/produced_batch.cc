@@ -38,12 +38,11 @@ std::optional<Refusal> judge_produced_batch(const std::optional<Slice>& records,
   if (header->base_offset != Offset{0}) {
     return invalid("the base offset of a batch from a client must be 0, not " + std::to_string(header->base_offset.value));
   }
-  const bool suspect = header->is_control() || header->log_append_time() || header->is_transactional();
+  const bool suspect = header->is_control() || header->log_append_time();
   // These bits are covered by the checksum: if that does not match, the engine says so.
   if (!suspect || !batch_crc_matches(records->view())) return std::nullopt;
   if (header->is_control()) return invalid("clients may not write control records");
-  if (header->log_append_time()) return Refusal{ErrorCode::invalid_timestamp, "clients may not set the append time"};
-  return Refusal{ErrorCode::invalid_txn_state, "no transaction is open for this producer"};
+  return Refusal{ErrorCode::invalid_timestamp, "clients may not set the append time"};
 }
 
 ErrorCode produce_error(const Error& error, const std::optional<Slice>& records) {

@@ -15,7 +15,7 @@ struct Refusal {
 };
 
 /// What Apache Kafka refuses, by looking at the header of a produced batch alone, with its codes: not exactly one batch, a magic that is
-/// not 2, a codec the version does not know, a base offset other than 0, control and transactional batches, append time set by the client.
+/// not 2, a codec the version does not know, a base offset other than 0, control batches, append time set by the client.
 /// Everything else is the engine's to judge.
 std::optional<Refusal> judge_produced_batch(const std::optional<Slice>& records, int version);
 

@@ -298,6 +298,16 @@ ErrorCode to_wire(Errc code) {
     case Errc::already_settled:
     case Errc::lease_lost:
       return ErrorCode::invalid_record_state;
+    case Errc::invalid_transaction_state:
+      return ErrorCode::invalid_txn_state;
+    case Errc::producer_fenced:
+      return ErrorCode::producer_fenced;
+    case Errc::unknown_transactional_id:
+      return ErrorCode::invalid_producer_id_mapping;
+    case Errc::invalid_transaction_timeout:
+      return ErrorCode::invalid_transaction_timeout;
+    case Errc::concurrent_transactions:
+      return ErrorCode::concurrent_transactions;
   }
   return ErrorCode::unknown_server_error;  // Not an Errc: a value cast from elsewhere.
 }

@@ -45,7 +45,8 @@ void to_wire(const broker::PartitionInfo& partition, wire::PartitionInfo& info) 
   info.set_partition(partition.partition);
   info.set_log_start(partition.log_start.value);
   info.set_end(partition.end.value);
-  info.set_high_watermark(partition.high_watermark.value);
+  // Where readers of this protocol end: they get committed records only.
+  info.set_high_watermark(partition.last_stable.value);
   info.set_bytes(partition.bytes);
   info.set_segments(static_cast<std::uint32_t>(partition.segments));
   info.set_state(printable(partition.state));

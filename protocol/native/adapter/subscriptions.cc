@@ -120,7 +120,8 @@ void Subscriptions::fed(const SubscriptionPtr& subscription, Result<broker::Read
   std::size_t bytes = 0;
   for (const Slice& batch : read->batches) bytes += batch.size();
   // Other readers of the connection may have filled the output while this one waited: then it reads again when there is room.
-  if (bytes > 0 && !session_.output_full()) {
+  // Without a batch, too, when something was left out: a reader that waits for an end must hear that it is there.
+  if (read->next > subscription->next && !session_.output_full()) {
     subscription->credit -= static_cast<std::int64_t>(bytes);
     subscription->next = read->next;
     wire::Deliver deliver;
@@ -130,8 +131,6 @@ void Subscriptions::fed(const SubscriptionPtr& subscription, Result<broker::Read
     deliver.set_high_watermark(read->high_watermark.value);
     deliver.set_size(static_cast<std::uint32_t>(bytes));
     session_.push(FrameType::deliver, deliver, std::move(read->batches));
-  } else if (bytes == 0) {
-    subscription->next = read->next;  // A stretch that cleaning left empty, or nothing new.
   }
   // Through the shard, so that one busy subscription does not keep the others from their turn.
   session_.shard().post([self = session_.shared_from_this(), this, subscription] { feed(subscription); });

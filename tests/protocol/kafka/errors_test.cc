@@ -30,7 +30,7 @@ TEST(KafkaErrors, never_say_success_for_an_engine_error) {
 
 TEST(KafkaErrors, are_retriable_where_the_engine_error_is) {
   const std::set<ErrorCode> retriable{ErrorCode::request_timed_out, ErrorCode::network_exception, ErrorCode::kafka_storage_error,
-                                      ErrorCode::not_leader_or_follower};
+                                      ErrorCode::not_leader_or_follower, ErrorCode::concurrent_transactions};
   int seen = 0;
   for (const Errc error : engine_errors()) {
     if (!Error{error, ""}.retriable()) continue;

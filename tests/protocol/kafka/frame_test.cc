@@ -69,7 +69,7 @@ TEST(RequestHeader, of_an_api_or_version_that_is_not_served_is_refused) {
                                   "000c 0005",     // Heartbeat beyond its last version.
                                   "000c ffff",     //
                                   "0000 0002",     // Produce with old message sets: advertised and refused.
-                                  "001a 0003"}) {  // EndTxn: known to the codec only.
+                                  "0044 0001"}) {  // ConsumerGroupHeartbeat: known to the codec only.
     const Result<RequestFrame> request = split_request(bytes(std::string(start) + "01020304 ffff 00"));
     ASSERT_FALSE(request) << start;
     EXPECT_EQ(request.error().code, Errc::unsupported_version) << start;

@@ -154,7 +154,7 @@ TEST_F(KafkaRecords, that_apache_kafka_refuses_are_refused_with_its_codes) {
   EXPECT_EQ(produce(changed(good, good.size() - 1, 7, false)).error_code, ErrorCode::corrupt_message);
   EXPECT_EQ(produce(changed(good, kCount, 1, true)).error_code, ErrorCode::invalid_record);
   EXPECT_EQ(produce(changed(good, kAttributes, 8, true)).error_code, ErrorCode::invalid_timestamp);
-  EXPECT_EQ(produce(changed(good, kAttributes, 16, true)).error_code, ErrorCode::invalid_txn_state);
+  EXPECT_EQ(produce(changed(good, kAttributes, 16, true)).error_code, ErrorCode::invalid_record);  // Transactional without a producer.
   EXPECT_EQ(produce(changed(good, kAttributes, 32, true)).error_code, ErrorCode::invalid_record);
   EXPECT_EQ(produce(changed(good, kAttributes, 7, true)).error_code, ErrorCode::unsupported_compression_type);
   EXPECT_EQ(produce(batch_of({"a"}, 1, {.codec = Codec::zstd}), 6).error_code, ErrorCode::unsupported_compression_type);
@@ -208,10 +208,7 @@ TEST_F(KafkaRecords, of_an_idempotent_producer_are_stored_once_and_in_order) {
   EXPECT_EQ(produce(with_sequence(2, 0)).error_code, ErrorCode::invalid_producer_epoch);
 }
 
-TEST_F(KafkaRecords, producer_ids_are_for_idempotence_only) {
-  InitProducerIdRequest transactional;
-  transactional.transactional_id = "tx";
-  EXPECT_EQ(client.ask(decode_init_producer_id_response, transactional, 4).error_code, ErrorCode::transactional_id_authorization_failed);
+TEST_F(KafkaRecords, producer_ids_are_asked_for_whole_or_not_at_all) {
   InitProducerIdRequest half;
   half.producer_id = 5;
   EXPECT_EQ(client.ask(decode_init_producer_id_response, half, 4).error_code, ErrorCode::invalid_request);
