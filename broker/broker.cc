@@ -173,7 +173,7 @@ void Broker::Impl::run_due_checkpoints(ShardState& shard) {
 
 void Broker::Impl::schedule_retention(ShardState& shard) {
   shard.retention_timer = shard.shard.run_after(options.retention_interval, [this, &shard] {
-    for (const auto& [key, partition] : shard.partitions) partition->enforce_retention();
+    enforce_retention(shard);
     trim_acked(shard);
     schedule_retention(shard);
   });

@@ -10,6 +10,7 @@
 
 #include "broker/broker.h"
 #include "broker/committer.h"
+#include "broker/group_floors.h"
 #include "broker/jobs/job_manager.h"
 #include "broker/memory_budget.h"
 #include "broker/metadata_store.h"
@@ -87,7 +88,11 @@ struct Broker::Impl {
   void schedule_checkpoints(ShardState& shard);
   void run_due_checkpoints(ShardState& shard);
   void schedule_retention(ShardState& shard);
-  void trim_acked(ShardState& shard);  ///< trim_acked.cc
+  // group_floors.cc
+  /// What the groups of all shards still need in partitions of this one; `done` runs here.
+  void group_floors(ShardState& shard, FloorQuery query, UniqueFunction<void(Floors)> done);
+  void trim_acked(ShardState& shard);         ///< Topics with trim.when.acked: what every group has finished is removed.
+  void enforce_retention(ShardState& shard);  ///< Time and size, but for what hold.for keeps.
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);

@@ -152,6 +152,11 @@ bool Partition::stage(PendingAppend& append) {
   entries_.seal();
   if (!append.marker && answer_repeated(append)) return true;
   if (!passes_transactions(append)) return true;
+  if (std::optional<Error> refusal = append.marker ? std::nullopt : full_refusal(log_->end_offset(), append.header.last_offset_delta + 1)) {
+    services_.staging.give_back(append.batch.size());
+    append.done(*std::move(refusal));
+    return true;
+  }
   const Timestamp now = services_.runtime.clock().now();
   const std::size_t charged = append.batch.size();  // What was taken from the budget, however much is stored.
   const auto refuse = [&](Error error) {
@@ -306,6 +311,7 @@ void Partition::group_done(storage::WriteGroup&& group) {
   entries_.flushed();
   complete_waiters();
   wake_readers();
+  drop_surplus();
   pump();
   if (config().durability == Durability::interval) schedule_interval_flush();
   if (log_->bytes_since_checkpoint() >= services_.options.checkpoint_bytes) checkpoint({});
@@ -593,40 +599,6 @@ void Partition::remove_files() {
   });
 }
 
-void Partition::enforce_retention() {
-  if (closed_) return;
-  const Timestamp now = services_.runtime.clock().now();
-  producers_.expire(now);
-  dedup_.expire(now, config().dedup_window);
-  if (!config().retention && !config().retention_bytes) return;
-  if (!log_->times_known()) {  // The next round of retention knows them.
-    return look_up_times([name = name()](Status read) {
-      if (!read) log_warn(name + ": " + read.error().to_string());
-    });
-  }
-  const Offset start = log_->retention_start(now, config().retention, config().retention_bytes);
-  if (start <= log_->log_start()) return;
-  if (start == log_->flushed_offset()) log_->roll();  // The active segment is past its time, too: end it, so that its file can go.
-  trim(start, [name = name()](Result<Offset> moved) {
-    if (moved)
-      log_info(name + ": retention moved the log start to " + std::to_string(moved->value));
-    else
-      log_warn(name + ": retention: " + moved.error().to_string());
-  });
-}
-
-/// Times of segments from before the last start are on the disk; afterwards they are known.
-void Partition::look_up_times(UniqueFunction<void(Status)> done) {
-  started();
-  services_.runtime.disk_pool().post([self = shared_from_this(), plan = log_->plan_times(), done = std::move(done)]() mutable {
-    Status read = plan.execute(self->services_.files);
-    self->services_.shard.post([self, read = std::move(read), done = std::move(done)]() mutable {
-      done(std::move(read));
-      self->finished();
-    });
-  });
-}
-
 void Partition::checkpoint(Task done) {
   if (checkpoint_under_way_ || !wants_checkpoint()) {
     if (done) done();
@@ -707,6 +679,7 @@ std::vector<storage::StateRecord> Partition::snapshot() const {
 void Partition::set_topic(std::shared_ptr<const Topic> topic) {
   topic_ = std::move(topic);
   log_->set_config({.segment_bytes = config().segment_bytes, .segment_age = config().segment_age});
+  drop_surplus();
 }
 
 bool Partition::holds_batch(const ProducerIdentity& producer, std::int32_t first_sequence, std::int32_t last_sequence) const {

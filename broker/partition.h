@@ -88,6 +88,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   ~Partition();
 
   const PartitionKey& key() const { return key_; }
+  const TopicConfig& config() const { return topic_->effective; }
   Offset end_offset() const { return log_->end_offset(); }
   Offset log_start() const { return log_->log_start(); }
   Offset high_watermark() const { return log_->flushed_offset(); }
@@ -141,7 +142,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Records a checkpoint if anything was flushed since the last one; `done` when it is submitted or there is nothing to do.
   void checkpoint(Task done);
   bool wants_checkpoint() const { return log_->bytes_since_checkpoint() > 0; }
-  void enforce_retention();
+  /// Time and size; records from `held` on stay, as far as hold.bytes allows.
+  void enforce_retention(std::optional<Offset> held);
   /// The whole state for the state log, at once or when what is being recorded is known to be.
   void take_snapshot(UniqueFunction<void(std::vector<storage::StateRecord>)> done);
 
@@ -181,7 +183,6 @@ class Partition : public std::enable_shared_from_this<Partition> {
     TimerId timer;
   };
 
-  const TopicConfig& config() const { return topic_->effective; }
   bool weak() const { return config().durability != Durability::fsync; }
   std::string name() const;
   std::optional<Error> append_refusal(std::size_t bytes) const;
@@ -238,6 +239,12 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Adds what the recorded checkpoint needs to a snapshot.
   void add_transactions(state::PartitionChange& change, const std::function<void()>& finish_part) const;
   void remove_files();
+  /// Records from the log start on: what was deleted does not count.
+  std::uint64_t records_until(Offset end) const;
+  /// With overflow = refuse, when `more` records from `end` on would be more than max.records.
+  std::optional<Error> full_refusal(Offset end, std::int64_t more) const;
+  /// With overflow = drop-oldest: the log start moves behind what is too much.
+  void drop_surplus();
   void look_up_times(UniqueFunction<void(Status)> done);
   void look_at_places(std::optional<Offset> at, bool time_known, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
   void started() { ++under_way_; }
@@ -267,6 +274,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool reservation_under_way_ = false;
   std::vector<UniqueFunction<void(std::vector<storage::StateRecord>)>> snapshots_wanted_;
   bool checkpoint_under_way_ = false;
+  bool dropping_surplus_ = false;
   std::optional<TimerId> interval_timer_;
   std::vector<std::shared_ptr<storage::File>> unflushed_files_;  ///< Weak durability: written, not flushed.
   Offset reserved_end_;

@@ -39,6 +39,10 @@ struct TopicConfig {
   bool log_append_time = false;
   std::optional<Codec> compression;                     ///< nullopt: as the producer chose.
   std::optional<std::chrono::milliseconds> record_ttl;  ///< Older records go to the dead letters of queue groups; nullopt: never.
+  std::optional<std::uint64_t> records_max;             ///< Per partition; nullopt: no bound.
+  bool refuse_when_full = false;                        ///< At records_max: refuse new records instead of dropping the oldest.
+  std::vector<std::string> hold_for;                    ///< Groups whose unread records retention keeps.
+  std::optional<std::uint64_t> hold_bytes;              ///< As far as these many bytes of the partition; nullopt: all.
   bool trim_when_acked = false;                         ///< What every group has finished is removed.
   bool record_headers = false;                          ///< Obey the headers of broker/publish_fields.h, whoever produces.
   std::chrono::milliseconds dedup_window = std::chrono::minutes(2);

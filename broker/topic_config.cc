@@ -28,14 +28,14 @@ const std::vector<ConfigKey>& keys() {
       {"flush.ms", Type::integer, "100", true, "with durability = interval: how often written records are flushed"},
       {"follower.replication.throttled.replicas", Type::list, "", false, "there are no followers"},
       {"hold.bytes", Type::integer, "-1", true, "hold.for keeps at most this much per partition; -1 = no bound"},
-      {"hold.for", Type::list, "", true, "groups whose unread records retention must keep"},
+      {"hold.for", Type::list, "", true, "groups whose unread records retention keeps, also of those that do not exist yet"},
       {"index.interval.bytes", Type::integer, "32768", false, "fixed"},
       {"leader.replication.throttled.replicas", Type::list, "", false, "there are no followers"},
       {"local.retention.bytes", Type::integer, "-2", false, "there is no remote storage"},
       {"local.retention.ms", Type::integer, "-2", false, "there is no remote storage"},
       {"max.compaction.lag.ms", Type::integer, "9223372036854775807", true, "a record is compacted at the latest after this"},
       {"max.message.bytes", Type::integer, "1048588", true, "largest record batch, header included"},
-      {"max.records", Type::integer, "-1", true, "records kept per partition; -1 = no bound"},
+      {"max.records", Type::integer, "-1", true, "records kept per partition, at least 1; -1 = no bound"},
       {"message.downconversion.enable", Type::boolean, "true", false, "old message formats are not served"},
       {"message.format.version", Type::text, "3.0-IV1", false, "record batch v2 only"},
       {"message.timestamp.after.max.ms", Type::integer, "9223372036854775807", false, "append time rules retention"},
@@ -123,6 +123,7 @@ Result<std::int64_t> integer_value(const ConfigKey& key, std::string_view value)
                                            : "not an integer");
   }
   const Range range = range_of(key.name);
+  if (key.name == "max.records" && *number == 0) return bad_value(key, value, "must be -1 or at least 1");
   if (*number < range.low || *number > range.high) {
     return bad_value(key, value, "must lie in " + std::to_string(range.low) + ".." + std::to_string(range.high));
   }
@@ -181,6 +182,19 @@ std::string suggestion_for(std::string_view name) {
 
 std::int64_t number(const std::string& text) { return parse_integer(text).value_or(0); }
 
+std::vector<std::string> names_of(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(','), list.size());
+    std::string_view name = list.substr(0, end);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    if (!name.empty()) names.emplace_back(name);
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return names;
+}
+
 }  // namespace
 
 const std::vector<ConfigKey>& topic_config_keys() { return keys(); }
@@ -219,6 +233,10 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "dedup.window.ms") typed.dedup_window = std::chrono::milliseconds(number(value));
     if (name == "compression.type") typed.compression = value == "uncompressed" ? Codec::none : parse_codec(value);
     if (name == "record.headers") typed.record_headers = value == "true";
+    if (name == "max.records" && number(value) >= 0) typed.records_max = static_cast<std::uint64_t>(number(value));
+    if (name == "overflow") typed.refuse_when_full = value == "refuse";
+    if (name == "hold.for") typed.hold_for = names_of(value);
+    if (name == "hold.bytes" && number(value) >= 0) typed.hold_bytes = static_cast<std::uint64_t>(number(value));
     if (name == "trim.when.acked") typed.trim_when_acked = value == "true";
     if (name == "record.ttl" && number(value) >= 0) typed.record_ttl = std::chrono::milliseconds(number(value));
     if (name == "message.timestamp.type") typed.log_append_time = value == "LogAppendTime";

@@ -70,6 +70,11 @@ bool PartitionEntries::stage(PendingEntry& pending) {
     pending.done(EntryAppended{.refused = chosen.refused, .id = {}, .offset = {}});
     return true;
   }
+  if (std::optional<Error> refusal = partition.full_refusal(staged_end(), 1)) {
+    partition.services_.staging.give_back(pending.bytes);
+    pending.done(*std::move(refusal));
+    return true;
+  }
   const auto together = [&] { return gathered_->builder.size_bytes() + pending.bytes; };
   const std::size_t batch_max = std::min<std::size_t>(kGatherBytesMax, partition.config().message_bytes_max);
   if (!gathered_->builder.empty() && (together() > batch_max || !partition.log_->has_space(together(), now))) seal();
