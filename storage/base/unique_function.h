@@ -19,7 +19,7 @@ class UniqueFunction<R(Args...)> {
   UniqueFunction(std::nullptr_t) {}  // NOLINT: implicit by design.
   template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> && std::is_invocable_r_v<R, F&, Args...>) UniqueFunction(F&& f)
-      : target_(std::make_unique<Target<std::decay_t<F>>>(std::forward<F>(f))) {}  // NOLINT: implicit by design.
+      : target_(new Target<std::decay_t<F>>(std::forward<F>(f))) {}  // NOLINT: implicit by design.
 
   explicit operator bool() const { return target_ != nullptr; }
   R operator()(Args... args) {
