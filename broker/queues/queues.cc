@@ -546,7 +546,10 @@ void Queues::join(const RequestContext& context, QueueName name, std::string mem
         HomedQueue::Connected& connected = queue->connected[member];
         connected.client_id = std::move(client_id);
         connected.host = std::move(host);
-        impl->describe(queue, std::move(answer));
+        impl->describe(queue, [queue, member, answer = std::move(answer)](Result<QueueInfo> info) mutable {
+          if (!info) queue->connected.erase(member);  // Whoever asked will not leave what it never joined.
+          answer(std::move(info));
+        });
       });
 }
 
