@@ -25,7 +25,8 @@ if(MOLD)
 endif()
 
 if(TIDEMARK_SANITIZER)
-  add_compile_options(-fsanitize=${TIDEMARK_SANITIZER} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  # A report needs lines, not types: these builds are the largest.
+  add_compile_options(-fsanitize=${TIDEMARK_SANITIZER} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${TIDEMARK_SANITIZER})
 endif()
 
@@ -46,6 +47,9 @@ function(tidemark_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} PRIVATE tidemark_warnings)
 endfunction()
 
+# What `tools/test --sanitize-unit` builds: the test programs labelled unit, and what they need.
+add_custom_target(unit_tests)
+
 # A test program of ours, each case its own ctest entry: tidemark_test(NAME SOURCES... DEPENDS ... [LABELS ...])
 function(tidemark_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
@@ -58,6 +62,9 @@ function(tidemark_test name)
   # PROPERTIES above would take only the first of several labels, so they are set after the discovery; no label means a unit test.
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
+  endif()
+  if("unit" IN_LIST ARG_LABELS)
+    add_dependencies(unit_tests ${name})
   endif()
   set(labels_file ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
   file(WRITE ${labels_file} "foreach(test IN LISTS ${name}_TESTS)\n  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"${ARG_LABELS}\")\nendforeach()\n")
