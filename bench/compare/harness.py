@@ -5,6 +5,8 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -22,16 +24,47 @@ def native_load(*arguments):
     return json.loads(subprocess.run([BIN / "native_load", *map(str, arguments)], check=True, capture_output=True, text=True).stdout)
 
 
-def kafka_load(*arguments):
-    done = subprocess.run([BIN / "kafka_load", *map(str, arguments)], capture_output=True, text=True)
+def tool(program, *arguments):
+    """The JSON that one of our load programs prints; a run that fails ends the comparison."""
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit(f"kafka_load {arguments}: {done.stderr}")
+        sys.exit(f"{program} {arguments}: {done.stderr}")
     return json.loads(done.stdout)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def drop_caches():
+    try:
+        subprocess.run(["sync"], check=True)
+        pathlib.Path("/proc/sys/vm/drop_caches").write_text("1")
+        return "page cache dropped"
+    except OSError as error:
+        return f"page cache warm ({error.strerror})"
+
+
+def resident_mib(pid):
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+
+
+def disk_mib(directory):
+    """What its files occupy."""
+    return sum(path.stat().st_blocks * 512 for path in pathlib.Path(directory).rglob("*") if path.is_file()) / 2**20
 
 
 def process_cpu_seconds(pid):
     # schedstat counts nanoseconds per thread; utime's ticks are too coarse for an idle process.
     return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").iterdir()) / 1e9
+
+
+def kafka_load(*arguments):
+    return tool(BIN / "kafka_load", *arguments)
 
 
 def machine_cpu_seconds():
@@ -62,6 +95,7 @@ class Broker:
         listening = json.loads(ports.read_text())
         self.server = f"127.0.0.1:{listening['native']}"
         self.kafka = f"127.0.0.1:{listening['kafka']}"
+        self.redis = f"127.0.0.1:{listening['redis']}"
         return self
 
     def cli(self, *arguments):
@@ -74,9 +108,7 @@ class Broker:
         self.cli("topic", "create", name, "--partitions", partitions, *sum((["--config", f"{k}={v}"] for k, v in config.items()), []))
 
     def resident_mib(self):
-        for line in open(f"/proc/{self.process.pid}/status"):
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
+        return resident_mib(self.process.pid)
 
     def cpu_seconds(self):
         return process_cpu_seconds(self.process.pid)
@@ -105,3 +137,16 @@ def paired(count, probe_once, measure, ratio):
         if high <= PROBE_SPREAD * low:
             kept.append((ratio(figure, (before + after) / 2), (before + after) / 2, figure))
     return kept
+
+
+def rounds(count, probe_once, peers, measure):
+    """[{peer: figures}] of so many rounds in which the peers take turns with probes between them; `agreed`: whether these did."""
+    done = []
+    for number in range(count):
+        probes = [probe_once()]
+        figures = {}
+        for peer in peers:
+            figures[peer.name] = measure(peer, number)
+            probes.append(probe_once())
+        done.append({**figures, "probe": statistics.median(probes), "agreed": max(probes) <= PROBE_SPREAD * min(probes)})
+    return done

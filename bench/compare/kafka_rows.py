@@ -18,7 +18,7 @@ import sys
 import time
 import uuid
 
-from harness import PROBE_SPREAD, Broker, kafka_load, machine_cpu_seconds, probe, process_cpu_seconds
+from harness import Broker, free_port, kafka_load, machine_cpu_seconds, probe, process_cpu_seconds, rounds
 
 # name, record size, partitions, batching, MiB a run
 SHAPES = (("100 B", 100, 1, "large", 128), ("100 B", 100, 16, "large", 128), ("1 KiB", 1024, 1, "large", 384), ("1 KiB", 1024, 16, "large", 384),
@@ -93,12 +93,6 @@ class ApacheKafka:
         shutil.rmtree(self.home)
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def with_cpu(pid, measure):
     """The figures of `measure`, with the CPU the broker and the rest of the machine used until everything was on disk."""
     os.sync()
@@ -112,17 +106,8 @@ def with_cpu(pid, measure):
     return figures
 
 
-def rounds(options, peers, measure):
-    """[{peer: figures}] of all rounds, each with `agreed`: whether its probes did."""
-    done = []
-    for number in range(options.pairs):
-        probes = [probe("write", options.dir, 128, 1024)["mb_per_second"]]
-        figures = {}
-        for peer in peers:
-            figures[peer.name] = measure(peer, number)
-            probes.append(probe("write", options.dir, 128, 1024)["mb_per_second"])
-        done.append({**figures, "probe": statistics.median(probes), "agreed": max(probes) <= PROBE_SPREAD * min(probes)})
-    return done
+def write_rate(options):
+    return lambda: probe("write", options.dir, 128, 1024)["mb_per_second"]
 
 
 def median(kept, peer, key):
@@ -150,7 +135,7 @@ def bench_shape(options, results, peers, shape):
     title = f"{label}, {partitions} partition{'s' if partitions > 1 else ''}, {'large batches' if batching == 'large' else '10 a request'}"
     for peer in peers:
         peer.topic("t", partitions)
-    done = rounds(options, peers, lambda peer, _: with_cpu(
+    done = rounds(options.pairs, write_rate(options), peers, lambda peer, _: with_cpu(
         peer.pid, lambda: kafka_load("produce", peer.server, "t", partitions, count, size, batching)))
     report(options, results, f"produce {title}", peers, done)
     probes = [one["probe"] for one in done]
@@ -160,7 +145,8 @@ def bench_shape(options, results, peers, shape):
           f"client CPU {ceiling['client_cpu_seconds'] / count * 1e6:.2f} | |", flush=True)
     results.append({"row": f"kafka client alone {title}", **ceiling})
     if batching == "large":
-        done = rounds(options, peers, lambda peer, _: with_cpu(peer.pid, lambda: kafka_load("consume", peer.server, "t", partitions)))
+        done = rounds(options.pairs, write_rate(options), peers, lambda peer, _: with_cpu(
+            peer.pid, lambda: kafka_load("consume", peer.server, "t", partitions)))
         report(options, results, f"consume {title}", peers, done)
     for peer in peers:
         peer.drop("t")
@@ -171,7 +157,7 @@ def bench_latency(options, results, peers):
         peer.topic(f"latency-{number}", 1)
         return kafka_load("latency", peer.server, f"latency-{number}", LATENCY_RATE * options.latency_seconds, 100, LATENCY_RATE)
 
-    done = rounds(options, peers, measure)
+    done = rounds(options.pairs, write_rate(options), peers, measure)
     kept = [one for one in done if one["agreed"]]
     print(f"\n| end to end, {LATENCY_RATE} records/s of 100 B | p50 / p99 / p99.9 ms | the acknowledgement alone |\n| --- | --- | --- |")
     if not kept:
