@@ -50,7 +50,7 @@ EntryRecord::EntryRecord(EntryId id, std::span<const EntryField> fields, bool sa
   if (leading > 0 && fields[0].name == kKey) input_.key = as_bytes(fields[0].value);
   if (leading > 0 && fields[leading - 1].name == kValue) input_.value = as_bytes(fields[leading - 1].value);
   input_.timestamp_ms = entry_timestamp(id);
-  input_.headers = headers_;
+  input_.headers = {headers_.data(), headers_.size()};
 }
 
 bool fields_need_id(std::span<const EntryField> fields) {

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/container/small_vector.hpp>
+
 #include "broker/entry_id.h"
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
@@ -60,7 +62,7 @@ class EntryRecord {
 
  private:
   std::array<std::byte, 16> id_bytes_;
-  std::vector<HeaderView> headers_;
+  boost::container::small_vector<HeaderView, 8> headers_;  ///< Most entries have few fields, and there is one of these for each entry.
   RecordInput input_;
 };
 

@@ -34,7 +34,7 @@ void reply_refused(const Call& call, EntryRefusal why) {
 void reply_appended(const Call& call, const Result<EntryAppended>& appended) {
   if (appended) {
     if (appended->refused != EntryRefusal::none) return reply_refused(call, appended->refused);
-    return call.bulk(to_text(appended->id));
+    return call.bulk(IdText(appended->id));
   }
   switch (appended.error().code) {
     case Errc::unknown_topic:  // Without `create`: NOMKSTREAM, or the topic has just gone.
@@ -45,23 +45,6 @@ void reply_appended(const Call& call, const Result<EntryAppended>& appended) {
     default:
       return call.error(appended.error());
   }
-}
-
-/// Bytes that the broker may keep until the entry is flushed: the request's own memory, unless that is much larger.
-Slice own(const Request& request, std::size_t bytes, std::vector<broker::EntryField>& fields) {
-  if (request.bytes.size() <= 4096 || bytes * 2 >= request.bytes.size()) return request.bytes;
-  const Slice copy = Slice::allocate(bytes);
-  char* at = reinterpret_cast<char*>(copy.data());
-  const auto move = [&at](std::string_view& text) {
-    std::copy(text.begin(), text.end(), at);
-    text = {at, text.size()};
-    at += text.size();
-  };
-  for (broker::EntryField& field : fields) {
-    move(field.name);
-    move(field.value);
-  }
-  return copy;
 }
 
 }  // namespace
@@ -87,13 +70,11 @@ void handle_xadd(const Call& call, const Request& request) {
     entry.id.kind = options.id->sequence_given ? broker::EntryIdAsked::Kind::exact : broker::EntryIdAsked::Kind::automatic_seq;
     entry.id.id = options.id->id;
   }
-  std::size_t bytes = 0;
   entry.fields.reserve((request.size() - at) / 2);
-  for (std::size_t i = at; i < request.size(); i += 2) {
-    entry.fields.push_back({request[i], request[i + 1]});
-    bytes += request[i].size() + request[i + 1].size();
-  }
-  entry.owner = own(request, bytes, entry.fields);
+  for (std::size_t i = at; i < request.size(); i += 2) entry.fields.push_back({request[i], request[i + 1]});
+  // The memory of all requests that came with it. What it keeps beyond itself is bounded with the requests in flight: those behind it
+  // cannot be answered before it.
+  entry.owner = request.bytes;
   entry.trim = options.trim;
   entry.create = key.bare && !options.no_mkstream;
   call.broker().entries().append(call.context(), key.where, std::move(entry),

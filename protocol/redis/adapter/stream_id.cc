@@ -1,6 +1,7 @@
 #include "protocol/redis/adapter/stream_id.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 
 #include "protocol/redis/codec/resp_request.h"
@@ -28,7 +29,16 @@ std::optional<std::uint64_t> parse_number(std::string_view part) {
 
 }  // namespace
 
-std::string to_text(EntryId id) { return std::to_string(id.ms) + "-" + std::to_string(id.seq); }
+IdText::IdText(EntryId id) {
+  char* const begin = text_.data();
+  char* const end = begin + text_.size();
+  char* at = std::to_chars(begin, end, id.ms).ptr;
+  *at++ = '-';
+  at = std::to_chars(at, end, id.seq).ptr;
+  size_ = static_cast<std::size_t>(at - begin);
+}
+
+std::string to_text(EntryId id) { return std::string(IdText(id)); }
 
 std::optional<AddId> parse_add_id(std::string_view text) {
   const std::size_t dash = text.find('-');

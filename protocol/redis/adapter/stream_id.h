@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -13,7 +15,16 @@ namespace tidemark::redis {
 
 inline constexpr std::uint64_t kSequenceMax = std::numeric_limits<std::uint64_t>::max();
 
-/// "1526919030474-55"
+/// "1526919030474-55", without memory of its own: there is one for each entry added.
+class IdText {
+ public:
+  explicit IdText(broker::EntryId id);
+  operator std::string_view() const { return {text_.data(), size_}; }  // NOLINT: it is that text.
+
+ private:
+  std::array<char, 41> text_;  ///< Two numbers of 20 digits.
+  std::size_t size_;
+};
 std::string to_text(broker::EntryId id);
 
 /// `<ms>` or `<ms>-<seq>`, numbers as C's strtoull takes them; a missing sequence is `missing_sequence`.
