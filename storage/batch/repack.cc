@@ -1,6 +1,7 @@
 #include "storage/batch/repack.h"
 
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -38,17 +39,45 @@ Slice with_records(BatchHeader header, ByteView plain, Codec codec) {
   return batch;
 }
 
+/// The batch with the records that `keep` wants, asked in ascending order, of those before `end`.
+template <class Keep>
+Result<Slice> copy_records(ByteView batch, const Keep& keep, Offset end, const DecompressionLimits& limits) {
+  Result<BatchHeader> header = BatchHeader::parse(batch);
+  if (!header) return std::move(header).error();
+  ByteView rest = batch.subspan(kBatchHeaderBytes);
+  ByteVector unpacked;
+  if (header->codec() != Codec::none && !rest.empty()) {
+    Result<ByteVector> plain = decompress(header->codec(), rest, limits);
+    if (!plain) return std::move(plain).error();
+    unpacked = *std::move(plain);
+    rest = unpacked;
+  }
+  ByteVector kept;
+  std::int32_t count = 0;
+  for (std::int32_t i = 0; i < header->record_count; ++i) {
+    std::int32_t delta = 0;
+    const std::optional<ByteView> record = take_record(rest, delta);
+    if (!record) return Error{Errc::corrupt_batch, "record " + std::to_string(i) + " runs out of its bounds"};
+    const Offset offset = header->base_offset + delta;
+    if (offset >= end) break;
+    if (!keep(offset)) continue;
+    kept.insert(kept.end(), record->begin(), record->end());
+    ++count;
+  }
+  header->record_count = count;
+  // An empty batch is not packed: there is nothing that could be unpacked.
+  return with_records(*header, kept, count == 0 ? Codec::none : header->codec());
+}
+
 }  // namespace
 
 Result<Slice> drop_records(ByteView batch, std::span<const OffsetRange> gone, const DecompressionLimits& limits) {
   auto range = gone.begin();
-  return select_records(
-      batch,
-      [&](Offset offset) {
-        while (range != gone.end() && range->to <= offset) ++range;
-        return range == gone.end() || offset < range->from;
-      },
-      limits);
+  const auto keep = [&](Offset offset) {
+    while (range != gone.end() && range->to <= offset) ++range;
+    return range == gone.end() || offset < range->from;
+  };
+  return copy_records(batch, keep, Offset{std::numeric_limits<std::int64_t>::max()}, limits);
 }
 
 Result<std::vector<Slice>> without_records(const std::vector<Slice>& batches, std::span<const OffsetRange> gone) {
@@ -92,30 +121,13 @@ Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimit
   return with_records(*header, plain, codec);
 }
 
-Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& keep, const DecompressionLimits& limits) {
-  Result<BatchHeader> header = BatchHeader::parse(batch);
-  if (!header) return std::move(header).error();
-  ByteView rest = batch.subspan(kBatchHeaderBytes);
-  ByteVector unpacked;
-  if (header->codec() != Codec::none && !rest.empty()) {
-    Result<ByteVector> plain = decompress(header->codec(), rest, limits);
-    if (!plain) return std::move(plain).error();
-    unpacked = *std::move(plain);
-    rest = unpacked;
-  }
-  ByteVector kept;
-  std::int32_t count = 0;
-  for (std::int32_t i = 0; i < header->record_count; ++i) {
-    std::int32_t delta = 0;
-    const std::optional<ByteView> record = take_record(rest, delta);
-    if (!record) return Error{Errc::corrupt_batch, "record " + std::to_string(i) + " runs out of its bounds"};
-    if (!keep(header->base_offset + delta)) continue;
-    kept.insert(kept.end(), record->begin(), record->end());
-    ++count;
-  }
-  header->record_count = count;
-  // An empty batch is not packed: there is nothing that could be unpacked.
-  return with_records(*header, kept, count == 0 ? Codec::none : header->codec());
+Result<Slice> keep_records(ByteView batch, std::span<const OffsetRange> wanted, const DecompressionLimits& limits) {
+  auto range = wanted.begin();
+  const auto keep = [&](Offset offset) {
+    while (range != wanted.end() && range->to <= offset) ++range;
+    return range != wanted.end() && range->from <= offset;
+  };
+  return copy_records(batch, keep, wanted.empty() ? Offset{0} : wanted.back().to, limits);
 }
 
 void set_max_timestamp(MutableBytes batch, std::int64_t time_ms) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,10 +15,10 @@ namespace tidemark {
 /// is exactly one whole, validated batch. Errors: corrupt_batch, decompression_limit.
 Result<Slice> repack_batch(ByteView batch, Codec codec, const DecompressionLimits& limits = {});
 
-/// The same batch with only the records for which `keep` answers true, asked in ascending order of offsets: these keep their offsets and
-/// times, and the batch its range of offsets, as after compaction. `batch` is exactly one whole, validated batch. Errors: as
-/// repack_batch().
-Result<Slice> select_records(ByteView batch, const std::function<bool(Offset)>& keep, const DecompressionLimits& limits = {});
+/// The same batch with only the records whose offsets lie in `wanted` (ascending): these keep their offsets and times, and the batch its
+/// range of offsets, as after compaction. What lies behind the last one is not looked at. `batch` is exactly one whole, validated batch.
+/// Errors: as repack_batch().
+Result<Slice> keep_records(ByteView batch, std::span<const OffsetRange> wanted, const DecompressionLimits& limits = {});
 /// The same batch without the records whose offsets lie in `gone` (ascending): what stays keeps offset, time and bytes, the batch its last
 /// offset, sequence and codec, as compaction leaves them. Without any record left it is a header with its range of offsets. `batch` is
 /// exactly one whole batch, with its offsets. Errors: corrupt_batch, decompression_limit.

@@ -46,12 +46,10 @@ Slice without_others(const Slice& batch, const std::vector<broker::OffsetRun>& r
   if (!header) return batch;
   const std::int64_t wanted = wanted_in(runs, header->base_offset, header->end_offset());
   if (header->record_count <= 2 * wanted) return batch;
-  auto run = runs.begin();
-  const auto keep = [&run, &runs](Offset offset) {  // Offsets are asked for in ascending order.
-    while (run != runs.end() && run->first + run->count <= offset) ++run;
-    return run != runs.end() && run->first <= offset;
-  };
-  Result<Slice> smaller = select_records(batch.view(), keep);
+  std::vector<OffsetRange> ranges;
+  ranges.reserve(runs.size());
+  for (const broker::OffsetRun& run : runs) ranges.push_back({run.first, run.first + run.count});
+  Result<Slice> smaller = keep_records(batch.view(), ranges);
   return smaller ? *std::move(smaller) : batch;
 }
 
