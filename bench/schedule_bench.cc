@@ -129,6 +129,18 @@ std::vector<double> latencies(Bench& bench) {
   return late;
 }
 
+/// "≤ 1 ms: 270, ≤ 2 ms: 20, ...": how many of the sorted times lie in each step.
+void print_histogram(const std::vector<double>& late) {
+  std::printf("histogram:");
+  auto from = late.begin();
+  for (const double limit : {1.0, 2.0, 5.0, 10.0, 20.0, 50.0}) {
+    const auto to = std::ranges::upper_bound(late, limit);
+    std::printf(" <= %.0f ms: %td,", limit, to - from);
+    from = to;
+  }
+  std::printf(" more: %td\n", late.end() - from);
+}
+
 void run(const std::string& directory, std::int64_t waiting) {
   Bench bench(directory + "/schedule-bench-data");
   const auto began = std::chrono::steady_clock::now();
@@ -151,6 +163,7 @@ void run(const std::string& directory, std::int64_t waiting) {
   const std::vector<double> late = latencies(bench);
   std::printf("late by p50 %.0f ms, p99 %.0f ms, max %.0f ms (%d records, one every %lld ms)\n", late[late.size() / 2],
               late[late.size() * 99 / 100], late.back(), kProbes, static_cast<long long>(kBetweenProbes.count()));
+  print_histogram(late);
   bench.close();
   const auto reopened = std::chrono::steady_clock::now();
   bench.open();

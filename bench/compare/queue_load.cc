@@ -12,6 +12,8 @@
 namespace tidemark::bench {
 namespace {
 
+constexpr std::size_t kNoiseBytes = 1 << 20;
+
 std::optional<std::uint64_t> hexadecimal(std::string_view digits) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, 16);
@@ -24,7 +26,8 @@ std::optional<std::uint64_t> hexadecimal(std::string_view digits) {
 QueueRun::QueueRun(std::size_t count, std::size_t size, std::size_t rate)
     : count_(count),
       rate_(rate),
-      value_(noise(std::max(size, kStampBytes))),
+      noise_(noise(kNoiseBytes + size)),
+      value_(std::max(size, kStampBytes), ' '),
       seen_(std::make_unique<std::atomic<bool>[]>(count)),
       latency_ms_(count) {}
 
@@ -38,6 +41,7 @@ std::string_view QueueRun::next_value(std::size_t number) {
   std::snprintf(stamp, sizeof stamp, "%016llx%016llx", static_cast<unsigned long long>(number),
                 static_cast<unsigned long long>(std::chrono::nanoseconds(due - began_).count()));
   value_.replace(0, kStampBytes, stamp, kStampBytes);
+  value_.replace(kStampBytes, std::string::npos, noise_, number * 7919 % kNoiseBytes, value_.size() - kStampBytes);
   return value_;
 }
 

@@ -38,6 +38,7 @@ class QueueRun {
  private:
   const std::size_t count_;
   const std::size_t rate_;
+  const std::string noise_;
   std::string value_;
   Clock::time_point began_ = Clock::now();
   Clock::time_point ended_{};  ///< Written by whoever settles the last record.
