@@ -27,6 +27,10 @@ RequestContext internal() {
 /// By kind, group and, of queue groups, topic.
 using Objectives = std::map<std::tuple<GroupKind, std::string, std::string>, std::chrono::milliseconds>;
 
+Objectives::key_type key_of(const PartitionLag& row) {
+  return {row.kind, row.group, row.kind == GroupKind::queue ? row.topic : std::string()};
+}
+
 }  // namespace
 
 struct LagMonitor::Impl : std::enable_shared_from_this<Impl> {
@@ -122,11 +126,14 @@ void LagMonitor::Impl::sample() {
       if (!rows) return self->finish_sample();  // The broker stops, or a state record could not be written: there is a next time.
       self->runtime.disk_pool().post([self, rows = *std::move(rows)] {
         std::vector<std::string> went_back;
+        bool has_new_group = false;
         {
           const std::lock_guard lock(self->mutex);
           went_back = self->book.add(rows, self->runtime.clock().now(), self->runtime.clock().steady());
+          has_new_group = std::ranges::any_of(rows, [&](const PartitionLag& row) { return !self->objectives->contains(key_of(row)); });
         }
-        self->watch_shard().post([self, went_back = std::move(went_back)]() mutable {
+        self->watch_shard().post([self, has_new_group, went_back = std::move(went_back)]() mutable {
+          if (has_new_group) self->rounds = 0;  // The next sample learns its terms.
           self->ask_seeks(std::move(went_back), [self] { self->finish_sample(); });
         });
       });
@@ -235,7 +242,7 @@ void LagMonitor::Impl::ask(const RequestContext& context, std::optional<std::str
 LagBook::Terms LagMonitor::Impl::terms(const PartitionLag& row, const TopicTable& topics, const Objectives& known) const {
   LagBook::Terms terms;
   if (const Topic* const topic = topics.find(row.topic)) terms.retention = topic->effective.retention;
-  const auto objective = known.find({row.kind, row.group, row.kind == GroupKind::queue ? row.topic : std::string()});
+  const auto objective = known.find(key_of(row));
   if (objective != known.end()) terms.objective = objective->second;
   return terms;
 }

@@ -81,6 +81,16 @@ TEST_F(LagMonitorTest, a_group_that_catches_up_drains_and_says_until_when) {
   EXPECT_THAT(now.at.cause, HasSubstr("done in about"));
 }
 
+TEST_F(LagMonitorTest, the_objective_of_a_new_group_holds_from_its_second_sample_on) {
+  pass(5s);  // The round of samples in which all terms are learned is over.
+  append("t", 0, 10);
+  commit(3);
+  ASSERT_TRUE(groups().alter("g", {{"lag.objective", "2s"}}));
+  pass(5s);
+  pass(5s);
+  EXPECT_EQ(row().objective, 2s);
+}
+
 TEST_F(LagMonitorTest, one_that_stands_still_without_members_is_stopped) {
   append("t", 0, 10);
   commit(3);
