@@ -501,7 +501,8 @@ void Broker::status(const RequestContext&, Done<BrokerStatus> done) {
   impl_->on_all_shards(
       [impl = impl_.get(), sums](ShardState& shard) {
         sums->tail_bytes += shard.tails.bytes();
-        sums->groups += impl->groups_impl->shards[shard.shard.index()].by_name.size();
+        sums->groups +=
+            impl->groups_impl->shards[shard.shard.index()].by_name.size() + impl->queues_impl->homed_groups(shard.shard.index());
       },
       [impl = impl_.get(), sums, status = std::move(status), done = std::move(done)]() mutable {
         status.memory_used_bytes = sums->tail_bytes + impl->staging.used() + impl->dedup.used();

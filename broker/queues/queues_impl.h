@@ -74,6 +74,8 @@ struct QueuesImpl {
   std::vector<storage::StateRecord> snapshot(std::size_t shard, const storage::StreamKey& stream);
   /// No timer runs any more; `done` when everything under way is answered.
   void drain(std::size_t shard, Task done);
+  /// Groups whose home the shard is; on it.
+  std::size_t homed_groups(std::size_t shard) const;
   /// Of the stream's owner.
   std::size_t home_of(const storage::StreamKey& stream) const;
   std::size_t home_of(std::string_view group) const;

@@ -201,6 +201,11 @@ void Queues::describe(const RequestContext&, QueueName name, Done<QueueInfo> don
                            [impl](const HomedQueuePtr& queue, Done<QueueInfo> answer) { impl->describe(queue, std::move(answer)); });
 }
 
+std::size_t QueuesImpl::homed_groups(std::size_t shard) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      shards[shard].homes, [](const auto& home) { return !home.second->removing && !is_internal_group(home.first.group); }));
+}
+
 void Queues::list(const RequestContext&, std::optional<std::string> group, Done<std::vector<QueueInfo>> done) {
   QueuesImpl* const impl = impl_.get();
   Done<std::vector<QueueInfo>> sorted = [done = std::move(done)](Result<std::vector<QueueInfo>> infos) mutable {

@@ -9,6 +9,7 @@
 
 #include "broker/broker.h"
 #include "storage/base/clock.h"
+#include "storage/base/offset.h"
 
 /// Records that wait for their time: what users see of them and can do about them.
 namespace tidemark::broker {
@@ -38,6 +39,13 @@ struct ScheduledInfo {
     failed,    ///< Its topic or partition is gone, or does not take it for good. It stays until it is cancelled.
   } state = State::waiting;
   std::string reason;  ///< Of `retrying` and `failed`.
+  Offset place;        ///< Where it lies now in its lane.
+  struct Content {
+    std::optional<std::string> key;  ///< At most its first kKeyBytesMax bytes.
+    std::uint64_t bytes = 0;         ///< Key, value and headers together, uncompressed.
+    static constexpr std::size_t kKeyBytesMax = 1024;
+  };
+  std::optional<Content> content;  ///< Where it was asked for, and could be read.
 };
 std::string_view to_string(ScheduledInfo::State state);
 
@@ -46,6 +54,8 @@ struct ScheduleQuery {
   std::string page;         ///< SchedulePage::next of the page before; empty: the first one.
   std::size_t limit = 100;  ///< 1 to kPageMax.
   static constexpr std::size_t kPageMax = 10'000;
+  bool with_content = false;  ///< Read the records themselves, too; the limit is kContentPageMax then.
+  static constexpr std::size_t kContentPageMax = 1'000;
 };
 struct SchedulePage {
   std::vector<ScheduledInfo> records;  ///< By due time. Records that are just being moved are not shown.

@@ -127,6 +127,7 @@ ScheduledInfo ScheduleBook::info(std::int32_t lane, const WaitingRecord& record,
   info.topic = target.what.name;
   if (target.what.partition >= 0) info.partition = target.what.partition;
   info.due = Timestamp(std::chrono::milliseconds(record.due_ms));
+  info.place = Offset{record.offset};
   if (failed) {
     info.state = ScheduledInfo::State::failed;
     info.reason = to_string(errc_from_number(record.bytes).value_or(Errc::internal));
@@ -138,9 +139,9 @@ ScheduledInfo ScheduleBook::info(std::int32_t lane, const WaitingRecord& record,
 }
 
 Result<SchedulePage> ScheduleBook::list(const ScheduleQuery& query) const {
-  if (query.limit < 1 || query.limit > ScheduleQuery::kPageMax) {
-    return Error{Errc::invalid_argument,
-                 "limit = " + std::to_string(query.limit) + ": must lie in 1.." + std::to_string(ScheduleQuery::kPageMax)};
+  const std::size_t limit_max = query.with_content ? ScheduleQuery::kContentPageMax : ScheduleQuery::kPageMax;
+  if (query.limit < 1 || query.limit > limit_max) {
+    return Error{Errc::invalid_argument, "limit = " + std::to_string(query.limit) + ": must lie in 1.." + std::to_string(limit_max)};
   }
   PlaceInList after;
   if (!query.page.empty()) {

@@ -275,7 +275,29 @@ void Scheduler::finish_load() {
 // --- Looking and cancelling.
 
 void Scheduler::list(ScheduleQuery query, Done<SchedulePage> done) {
-  when_loaded([this, query = std::move(query), done = std::move(done)]() mutable { done(book_.list(query)); });
+  when_loaded([this, query = std::move(query), done = std::move(done)]() mutable {
+    Result<SchedulePage> page = book_.list(query);
+    if (!page || !query.with_content || page->records.empty() || stopping_) return done(std::move(page));
+    add_content(*std::move(page), std::move(done));
+  });
+}
+
+/// Records that were moved on meanwhile, or cannot be read, stay without.
+void Scheduler::add_content(SchedulePage page, Done<SchedulePage> done) {
+  std::vector<Moving> wanted(page.records.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    wanted[i].lane = page.records[i].id.lane;
+    wanted[i].record.offset = page.records[i].place.value;
+  }
+  services_.begin_work();
+  auto answer = [this, page = std::move(page), done = std::move(done)](std::vector<Moving> found, std::optional<Error>) mutable {
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (found[i].read) page.records[i].content = {std::move(found[i].content.key), found[i].bytes};
+    }
+    done(std::move(page));
+    services_.end_work();
+  };
+  read(std::move(wanted), std::move(answer), Want::keys);
 }
 
 void Scheduler::status(Done<ScheduleStatus> done) {

@@ -82,6 +82,11 @@ class Scheduler {
     bool failed = false;  ///< It was in the index of failed ones.
     ScheduledRecord content = {};
     bool read = false;
+    std::uint64_t bytes = 0;  ///< Of key, value and headers; with Want::keys only.
+  };
+  enum class Want {
+    everything,
+    keys,  ///< Not more than the keys is kept in memory, and of a key no more than ScheduledInfo::Content has.
   };
   struct OpenBatch {
     MoveBatch what;
@@ -103,6 +108,7 @@ class Scheduler {
   void load();
   void load_next(std::shared_ptr<Loading> loading);
   void finish_load();
+  void add_content(SchedulePage page, Done<SchedulePage> done);
   void cancel_found(ScheduledId id, const ScheduleBook::Found& found, Done<ScheduledInfo> done);
   bool being_moved(ScheduledId id) const;
 
@@ -118,7 +124,8 @@ class Scheduler {
   std::optional<std::int32_t> lane_to_shorten() const;
   void plan_deliveries(std::vector<Moving> picked);
   void add_to_batch(std::vector<OpenBatch>& batches, Moving moving);
-  void read(std::vector<Moving> records, UniqueFunction<void(std::vector<Moving>, std::optional<Error>)> done);
+  void read(std::vector<Moving> records, UniqueFunction<void(std::vector<Moving>, std::optional<Error>)> done,
+            Want want = Want::everything);
   void with_producer(Task task);
   void begin_chunk(std::vector<OpenBatch> batches);
   void repeat_chunk();

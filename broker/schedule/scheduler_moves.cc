@@ -30,6 +30,16 @@ std::int64_t due_or_unknown(bool read, const ScheduledRecord& content) {
   return read ? to_ms(content.due) : std::numeric_limits<std::int64_t>::min();
 }
 
+/// Leaves of the record what a list shows; answers how many bytes it had.
+std::uint64_t keep_key(ScheduledRecord& content) {
+  std::uint64_t bytes = (content.key ? content.key->size() : 0) + (content.value ? content.value->size() : 0);
+  for (const auto& [name, value] : content.headers) bytes += name.size() + (value ? value->size() : 0);
+  if (content.key) content.key = content.key->substr(0, ScheduledInfo::Content::kKeyBytesMax);
+  content.value.reset();
+  content.headers = {};
+  return bytes;
+}
+
 }  // namespace
 
 // --- Steps: one is under way at a time.
@@ -214,7 +224,7 @@ void Scheduler::pick_old(std::int32_t number) {
 }
 
 /// Reads the records' contents; `read` says which were there. One error for all when the lanes cannot be read at the moment.
-void Scheduler::read(std::vector<Moving> records, UniqueFunction<void(std::vector<Moving>, std::optional<Error>)> done) {
+void Scheduler::read(std::vector<Moving> records, UniqueFunction<void(std::vector<Moving>, std::optional<Error>)> done, Want want) {
   struct Reading {
     std::vector<Moving> records;
     std::map<std::pair<std::int32_t, std::int64_t>, std::size_t> wanted;
@@ -230,7 +240,7 @@ void Scheduler::read(std::vector<Moving> records, UniqueFunction<void(std::vecto
     reading->wanted.emplace(std::pair(reading->records[i].lane, reading->records[i].record.offset), i);
   reading->next = reading->wanted.begin();
   reading->done = std::move(done);
-  reading->go_on = [this, id = lanes->id, weak = std::weak_ptr<Reading>(reading)] {
+  reading->go_on = [this, id = lanes->id, want, weak = std::weak_ptr<Reading>(reading)] {
     const std::shared_ptr<Reading> now_reading = weak.lock();
     CHECK(now_reading != nullptr);
     std::vector<SourceWindow> windows;
@@ -247,7 +257,7 @@ void Scheduler::read(std::vector<Moving> records, UniqueFunction<void(std::vecto
     if (windows.empty()) return now_reading->done(std::move(now_reading->records), std::nullopt);
     const SourceReader::Options options{
         .topic = id, .name = std::string(kScheduleTopic), .skip_damaged = true, .bytes_max = 64 * 1024, .whole = true};
-    SourceReader::read(services_, options, std::move(windows), [now_reading](SourceRead read) {
+    SourceReader::read(services_, options, std::move(windows), [now_reading, want](SourceRead read) {
       if (read.error) return now_reading->done(std::move(now_reading->records), std::move(read.error));
       for (const SourceWindow& window : read.windows) {
         for (const Slice& batches : window.batches) {
@@ -259,6 +269,7 @@ void Scheduler::read(std::vector<Moving> records, UniqueFunction<void(std::vecto
                 Moving& moving = now_reading->records[wanted->second];
                 moving.content = std::move(content);
                 moving.read = true;
+                if (want == Want::keys) moving.bytes = keep_key(moving.content);
               });
         }
       }
