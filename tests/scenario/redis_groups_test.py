@@ -151,6 +151,42 @@ class RedisGroups(unittest.TestCase):
             if self.wait_for_topic("g.dlq") else None
         self.assertEqual(letters["value"], "poison")
 
+    def test_what_failed_comes_back_no_sooner_than_the_backoff(self):
+        self.ask("XGROUP CREATE jobs g 0 MKSTREAM")
+        self.broker.cli("group", "alter", "g", "--topic", "jobs", "ack.timeout=50ms", "delivery.limit=5", "backoff=1h")
+        self.ask("XADD jobs 1-1 value slow")
+        self.assertEqual(self.read("g", "a", "jobs"), {b"1-1": b"slow"})
+        while self.pending("jobs", "g"):  # Until its time is over.
+            pass
+        self.assertEqual(self.read("g", "a", "jobs"), {})
+        waits = json.loads(self.broker.cli("group", "pending", "g", "--topic", "jobs", "-o", "json").stdout)
+        self.assertEqual([(row["state"], row["failures"]) for row in waits], [("delayed", 1)])
+        self.kill_and_start()
+        self.assertEqual(self.read("g", "a", "jobs"), {})
+        self.broker.cli("group", "alter", "g", "--topic", "jobs", "ack.timeout=1h")
+        self.broker.cli("group", "kick", "g", "--topic", "jobs")
+        self.assertEqual(self.read("g", "b", "jobs"), {b"1-1": b"slow"})
+        self.assertEqual(self.pending("jobs", "g"), {b"1-1": (b"b", 2)})
+
+    def test_one_entry_of_a_key_at_a_time_and_in_order(self):
+        self.ask("XGROUP CREATE jobs g 0 MKSTREAM")
+        self.broker.cli("group", "alter", "g", "--topic", "jobs", "ack.timeout=1h", "ordering=key")
+        for n, key in enumerate(("red", "red", "blue", "red"), 1):
+            self.ask(f"XADD jobs {n}-0 key {key} value v{n}")
+        both = self.connect()
+        self.assertEqual(list(self.read("g", "a", "jobs")), [b"1-0", b"3-0"])
+        self.assertEqual(self.read("g", "b", "jobs", client=both), {})
+        self.assertEqual(self.ask("XACK jobs g 3-0"), 1)
+        self.assertEqual(self.read("g", "b", "jobs", client=both), {})
+        both.send("XREADGROUP GROUP g b BLOCK 0 STREAMS jobs >".split())
+        while b"blocked_clients:1\r\n" not in self.ask("INFO clients"):
+            pass
+        self.assertEqual(self.ask("XACK jobs g 1-0"), 1)
+        self.assertEqual([entry[0] for entry in both.read()[0][1]], [b"2-0"])
+        self.assertEqual(self.read("g", "a", "jobs"), {})
+        self.assertEqual(self.ask("XACK jobs g 2-0"), 1)
+        self.assertEqual(list(self.read("g", "a", "jobs")), [b"4-0"])
+
     def wait_for_topic(self, name):
         while self.broker.cli("topic", "show", name, check=False).returncode != 0:
             pass
