@@ -1,0 +1,72 @@
+import { get, query, segment } from '../core/api.js';
+import { groupLink } from '../core/attention.js';
+import { count, duration, eta, rate } from '../core/format.js';
+import { groupKey, live } from '../core/live.js';
+import { groupQuery } from '../core/route.js';
+import { Table } from '../core/table.js';
+import { button, chip, el, link, severity, sparkline } from '../core/ui.js';
+import { createGroup } from './group_actions.js';
+
+// All groups, the most troubled first.
+
+const TRENDS_MAX = 40; // Groups whose past is asked for: each costs a question.
+const TREND_SECONDS = 900;
+
+export function show(view) {
+  const table = new Table({
+    view,
+    key: groupKey,
+    order: ['verdict', 'down'],
+    words: (group) => `${group.group} ${group.topics.join(' ')} ${group.verdict} ${group.kind} ${group.protocol ?? ''}`,
+    open: (group) => groupLink(group),
+    empty: 'There are no groups. A consumer makes its group when it first asks for records, or you make one here.',
+    tools: button('New group …', () => createGroup(view), { class: 'primary' }),
+    columns: [
+      { name: 'group', title: 'Group', value: (g) => g.group, sign: (g) => `${g.group}${g.topics}${g.state}`, show: nameCell },
+      { name: 'verdict', title: 'Verdict', value: (g) => severity(g.verdict) * 1e9 + (g.lag_seconds ?? 0), sign: (g) => `${g.verdict}${g.cause}`, show: (g) => chip(g.verdict, g.cause), number: false, hint: 'Rest the pointer on it for the cause' },
+      { name: 'lag', title: 'Lag', unit: 'records', number: true, value: (g) => g.lag, show: (g) => count(g.lag) },
+      { name: 'lag_seconds', title: 'Lag time', number: true, value: (g) => g.lag_seconds, show: lagTime, hint: 'Age of the oldest record that is not finished' },
+      { name: 'trend', title: 'Trend', unit: '15 min', value: (g) => g.lag_seconds, sign: (g) => live.trail(g).join(), show: (g) => sparkline(live.trail(g), `lag time of ${g.group}`) },
+      { name: 'eta', title: 'Caught up', value: (g) => (g.lag === 0 ? 0 : g.eta_seconds), sign: eta, show: eta, hint: 'An estimate from the present rates' },
+      { name: 'in_rate', title: 'In', unit: 'records/s', number: true, value: (g) => g.in_rate, show: (g) => rate(g.in_rate) },
+      { name: 'out_rate', title: 'Out', unit: 'records/s', number: true, value: (g) => g.out_rate, show: (g) => rate(g.out_rate) },
+      { name: 'members', title: 'Members', number: true, value: (g) => g.members, show: (g) => count(g.members) },
+      { name: 'in_flight', title: 'In flight', unit: 'records', number: true, value: (g) => g.in_flight, show: (g) => count(g.in_flight) },
+      { name: 'retrying', title: 'Retrying', unit: 'records', number: true, value: (g) => g.retrying, show: (g) => count(g.retrying) },
+      { name: 'dead', title: 'Dead', unit: 'records', number: true, value: (g) => g.dead, show: (g) => (g.dead > 0 ? link(`#/dlq/${segment(g, 'group')}`, count(g.dead)) : count(g.dead)) },
+      { name: 'headroom', title: 'Headroom', number: true, value: (g) => g.headroom_seconds, show: (g) => (g.headroom_seconds === null ? 'no limit' : duration(g.headroom_seconds)), hint: 'Until retention removes the oldest record not finished' },
+    ],
+  });
+  view.root.append(el('h1', {}, 'Groups'), table.element);
+  view.poll(async (signal) => {
+    const groups = await get('/groups', signal);
+    table.update(groups);
+    await seedTrends(groups, signal);
+  }, 2);
+}
+
+function nameCell(group) {
+  const kind = [group.kind, group.protocol].filter(Boolean).join(' · ');
+  return el('div', {}, link(groupLink(group), group.group, { class: 'name' }), el('div', { class: 'sub' }, `${kind} on ${group.topics.join(', ') || 'no topic'}`));
+}
+
+function lagTime(group) {
+  const over = group.lag_seconds !== null && group.lag_seconds > group.objective_seconds;
+  return el('span', { 'data-tone': over ? 'bad' : null, title: `objective ${duration(group.objective_seconds)}` }, duration(group.lag_seconds));
+}
+
+const seeded = new Set();
+
+// The past of the groups that matter most, once; from then on the event stream tells how it goes on.
+async function seedTrends(groups, signal) {
+  const wanted = [...groups].sort((a, b) => severity(b.verdict) - severity(a.verdict)).slice(0, TRENDS_MAX).filter((group) => !seeded.has(groupKey(group)));
+  for (const group of wanted) {
+    seeded.add(groupKey(group));
+    const points = await get(`/groups/${segment(group, 'group')}/lag/history${query({ ...groupQuery(group), seconds: TREND_SECONDS })}`, signal)
+      .catch((problem) => {
+        if (problem.status === 404) return []; // Removed in the meantime.
+        throw problem;
+      });
+    live.seed(group, points);
+  }
+}
