@@ -70,7 +70,7 @@ function base(format, steps) {
         ticks: { color: text, maxRotation: 0, autoSkip: false, padding: 6, callback: (value, _, ticks) => clock(value, ticks.length > 1 && ticks[1].value - ticks[0].value < 60_000) },
       },
       y: {
-        beginAtZero: true, afterBuildTicks: steps ? (scale) => valueTicks(scale, steps) : undefined, grid: { color: line, drawTicks: false, borderColor: line },
+        beginAtZero: true, grace: '8%', afterBuildTicks: steps ? (scale) => valueTicks(scale, steps) : undefined, grid: { color: line, drawTicks: false, borderColor: line },
         ticks: { color: text, maxTicksLimit: 5, padding: 8, callback: (value) => brief(format(value)) },
       },
     },

@@ -91,7 +91,7 @@ function lagPanel(view, first, ask) {
 
 function drawTiles(tiles, group) {
   const late = group.lag_seconds !== null && group.lag_seconds > group.objective_seconds;
-  const split = group.kind === 'queue' ? `${short(group.waiting)} waiting` : group.skew === null ? '' : `skew ${group.skew.toFixed(1)}×`;
+  const split = group.kind === 'queue' ? (group.waiting === group.lag ? '' : `${short(group.waiting)} waiting`) : group.skew === null ? '' : `skew ${group.skew.toFixed(1)}×`;
   tiles.lag.set(group.lag === null ? 'unknown' : short(group.lag), group.lag === null ? 'nothing committed yet' : `records${split ? `, ${split}` : ''}`);
   tiles.time.set(duration(group.lag_seconds), `objective ${duration(group.objective_seconds)}`, late ? 'bad' : '');
   const until = group.eta_seconds > 0 ? `in about that; ${clock(Date.now() + group.eta_seconds * 1000)}` : 'an estimate';

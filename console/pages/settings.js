@@ -9,7 +9,7 @@ import { card, el, facts, link, tag } from '../core/ui.js';
 export function show(view) {
   const about = el('div');
   const noChecks = notGiven('checks of its machine');
-  const noSettings = notGiven('its settings; `tidemarkd --print-config` does');
+  const noSettings = notGiven('its settings; tidemarkd --print-config does');
   const checks = new Table({
     view, prefix: 'c_', order: ['result', 'down'],
     key: (check) => check.check,

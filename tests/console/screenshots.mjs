@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+// Pictures of a running broker's console, for people and for the front page.
+//
+//     node screenshots.mjs URL DIR [WIDTHxHEIGHT...]
+//
+// Needs playwright-core (npm ci beside this file) and Debian's chromium. One picture a page, width and colour scheme:
+// DIR/overview-1440-light.png. The group shown is the one in most trouble, the topic the largest.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { launchBrowser, openPage } from './harness.mjs';
+
+const SIZES = ['1440x900', '360x740'];
+const TROUBLE = ['ok', 'draining', 'paused', 'slow', 'rewound', 'stalled', 'stopped', 'at-risk'];
+
+export async function takeScreenshots(browser, url, folder, sizes = SIZES) {
+  mkdirSync(folder, { recursive: true });
+  const pages = await pagesOf(url);
+  const taken = [];
+  for (const size of sizes) {
+    const [width, height] = size.split('x').map(Number);
+    for (const scheme of ['light', 'dark']) {
+      const page = await openPage(browser, url, { width, height, scheme });
+      for (const [name, hash, ready] of pages) {
+        await page.goto(`${url}/${hash}`);
+        await page.locator(ready).first().waitFor();
+        await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+        const path = join(folder, `${name}-${width}-${scheme}.png`);
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        await page.screenshot({ path, fullPage: width < 600 });
+        taken.push({ path, name, width, scheme, overflow, faults: [...page.faults] });
+      }
+      await page.context().close();
+    }
+  }
+  return taken;
+}
+
+// [name, address, what tells that it is drawn]
+async function pagesOf(url) {
+  const ask = async (path) => (await fetch(`${url}/api/v1${path}`)).json();
+  const [groups, topics, letters] = await Promise.all([ask('/groups'), ask('/topics'), ask('/dlq')]);
+  const pages = [
+    ['overview', '#/overview', '#attention li'], ['groups', '#/groups', '.list tbody tr, .list .empty:not([hidden])'], ['topics', '#/topics', '.list tbody tr, .list .empty:not([hidden])'],
+    ['dead-letters', '#/dlq', '.list tbody tr, .list .empty:not([hidden])'], ['schedule', '#/schedule', '.bars, .empty:not([hidden])'], ['replays', '#/replays', '.list tbody tr, .list .empty:not([hidden])'],
+    ['clients', '#/clients', '.tile'], ['storage', '#/storage', '.list tbody tr, .list .empty:not([hidden])'], ['settings', '#/settings', '.facts'],
+  ];
+  const group = groups.sort((a, b) => TROUBLE.indexOf(b.verdict) - TROUBLE.indexOf(a.verdict))[0];
+  if (group) {
+    const query = group.kind === 'queue' ? `kind=queue&topic=${encodeURIComponent(group.topics[0])}` : 'kind=stream';
+    pages.push(['group', `#/group/${encodeURIComponent(group.group)}?${query}`, 'svg.map']);
+  }
+  const topic = topics.sort((a, b) => b.bytes - a.bytes)[0];
+  if (topic) {
+    pages.push(['topic', `#/topic/${encodeURIComponent(topic.name)}`, '.list tbody tr, .list .empty:not([hidden])']);
+    pages.push(['partitions', `#/topic/${encodeURIComponent(topic.name)}?tab=partitions`, '.bars']);
+  }
+  if (letters.length > 0) pages.push(['letters', `#/dlq/${encodeURIComponent(letters[0].group)}`, '.list tbody tr']);
+  return pages;
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const [url, folder, ...sizes] = process.argv.slice(2);
+  if (!url || !folder) {
+    console.error('usage: screenshots.mjs URL DIR [WIDTHxHEIGHT...]');
+    process.exit(2);
+  }
+  const browser = await launchBrowser();
+  try {
+    for (const one of await takeScreenshots(browser, url.replace(/\/$/, ''), folder, sizes.length > 0 ? sizes : SIZES)) console.log(one.path);
+  } finally {
+    await browser.close();
+  }
+}
