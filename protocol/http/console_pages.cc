@@ -3,8 +3,8 @@
 namespace tidemark::http {
 namespace {
 
-/// Nothing from elsewhere is loaded or run, nothing that stands in the page itself is run or styles it (so markup that came in with a record
-/// could do nothing even if it became markup), and no other page may frame this one. W3C Content Security Policy Level 3.
+/// Nothing from elsewhere is loaded or run, nothing that stands in the page itself is run or styles it (so markup that came in with a
+/// record could do nothing even if it became markup), and no other page may frame this one. W3C Content Security Policy Level 3.
 constexpr const char* kContentPolicy =
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
