@@ -1,16 +1,15 @@
-import { get, query, segment } from '../core/api.js';
+import { get, segment } from '../core/api.js';
 import { groupLink } from '../core/attention.js';
 import { count, duration, eta, rate } from '../core/format.js';
 import { groupKey, live } from '../core/live.js';
-import { groupQuery } from '../core/route.js';
 import { Table } from '../core/table.js';
+import { seedTrends } from '../core/trends.js';
 import { button, chip, el, link, severity, sparkline } from '../core/ui.js';
 import { createGroup } from './group_actions.js';
 
 // All groups, the most troubled first.
 
-const TRENDS_MAX = 40; // Groups whose past is asked for: each costs a question.
-const TREND_SECONDS = 900;
+const TRENDS_MAX = 40; // Groups whose past is shown.
 
 export function show(view) {
   const table = new Table({
@@ -41,7 +40,7 @@ export function show(view) {
   view.poll(async (signal) => {
     const groups = await get('/groups', signal);
     table.update(groups);
-    await seedTrends(groups, signal);
+    await seedTrends(groups, TRENDS_MAX, signal);
   }, 2);
 }
 
@@ -53,20 +52,4 @@ function nameCell(group) {
 function lagTime(group) {
   const over = group.lag_seconds !== null && group.lag_seconds > group.objective_seconds;
   return el('span', { 'data-tone': over ? 'bad' : null, title: `objective ${duration(group.objective_seconds)}` }, duration(group.lag_seconds));
-}
-
-const seeded = new Set();
-
-// The past of the groups that matter most, once; from then on the event stream tells how it goes on.
-async function seedTrends(groups, signal) {
-  const wanted = [...groups].sort((a, b) => severity(b.verdict) - severity(a.verdict)).slice(0, TRENDS_MAX).filter((group) => !seeded.has(groupKey(group)));
-  for (const group of wanted) {
-    seeded.add(groupKey(group));
-    const points = await get(`/groups/${segment(group, 'group')}/lag/history${query({ ...groupQuery(group), seconds: TREND_SECONDS })}`, signal)
-      .catch((problem) => {
-        if (problem.status === 404) return []; // Removed in the meantime.
-        throw problem;
-      });
-    live.seed(group, points);
-  }
 }

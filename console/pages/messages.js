@@ -129,7 +129,7 @@ export function messagesPanel(view, first) {
       const came = fresh.flat().sort((a, b) => b.timestamp_ms - a.timestamp_ms || b.offset - a.offset);
       mine.seen += came.length;
       records = [...came, ...records].slice(0, TAIL_ROWS_MAX);
-      draw(`${counted(mine.seen, 'record')} since the start${mine.missed > 0 ? `, ${count(mine.missed)} left out: they come too fast` : ''}`);
+      draw(mine.seen === 0 ? 'waiting for records …' : `${counted(mine.seen, 'record')} since the start${mine.missed > 0 ? `, ${count(mine.missed)} left out: they come too fast` : ''}`);
     });
     // A lost broker does not end the tail: it goes on where it was.
     if (tail === mine && view.open) mine.timer = setTimeout(() => round(mine), TAIL_MS);

@@ -4,11 +4,14 @@ import { DURATION_STEPS, TimeChart } from '../core/chart.js';
 import { bytes, count, counted, duration, percent, rate } from '../core/format.js';
 import { live } from '../core/live.js';
 import * as traffic from '../core/traffic.js';
+import { seedTrends } from '../core/trends.js';
 import { card, chip, el, emptiness, link, tag, tile } from '../core/ui.js';
 
 // Is somebody needed, and for what? Then: how much is going on.
 
 const WINDOW_MS = 15 * 60_000;
+const BUCKET_MS = 10_000; // Groups are sampled every 5 s, each at its own time.
+const TRENDS_MAX = 5; // Groups whose past goes into the plot of the worst lag time.
 const TOPICS_MAX = 2_000; // Beyond, the metrics page takes too much to read every few seconds.
 
 export function show(view) {
@@ -61,6 +64,7 @@ export function show(view) {
     rates.element.hidden = status.topics > TOPICS_MAX;
     if (status.topics <= TOPICS_MAX) await traffic.read(signal);
     drawTraffic(tiles, rates);
+    await seedTrends(groups, TRENDS_MAX, signal);
     drawWorst(worst);
   }, 3);
 }
@@ -107,13 +111,16 @@ function drawTraffic(tiles, chart) {
   chart.update(traffic.points, { from, to: now });
 }
 
-// Of what the event stream has told since this page was opened.
+// The worst of all groups in each stretch of time.
 function drawWorst(chart) {
   const now = Date.now();
-  const byTime = new Map();
+  const worst = new Map();
   for (const trail of live.trails.values()) {
-    for (const point of trail) byTime.set(point.time, Math.max(byTime.get(point.time) ?? 0, point.value));
+    for (const { time, value } of trail) {
+      const x = Math.min(now, Math.ceil(time / BUCKET_MS) * BUCKET_MS);
+      worst.set(x, Math.max(worst.get(x) ?? 0, value));
+    }
   }
-  const points = [...byTime].sort(([a], [b]) => a - b).map(([x, value]) => ({ x, value })).filter((point) => point.x > now - WINDOW_MS);
+  const points = [...worst].sort(([a], [b]) => a - b).map(([x, value]) => ({ x, value })).filter((point) => point.x > now - WINDOW_MS);
   chart.update(points, { from: Math.min(now - 60_000, points[0]?.x ?? now), to: now });
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Pictures of a running broker's console, for people and for the front page.
 //
-//     node screenshots.mjs URL DIR [WIDTHxHEIGHT...]
+//     node screenshots.mjs URL DIR [WIDTHxHEIGHT-SCHEME...], such as 1920x1080-dark
 //
 // Needs playwright-core (npm ci beside this file) and Debian's chromium. One picture a page, width and colour scheme:
 // DIR/overview-1440-light.png. The group shown is the one in most trouble, the topic the largest.
@@ -11,28 +11,27 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { launchBrowser, openPage } from './harness.mjs';
 
-const SIZES = ['1440x900', '360x740'];
+const VIEWS = ['1440x900-light', '1440x900-dark', '360x740-light', '360x740-dark'];
 const TROUBLE = ['ok', 'draining', 'paused', 'slow', 'rewound', 'stalled', 'stopped', 'at-risk'];
 
-export async function takeScreenshots(browser, url, folder, sizes = SIZES) {
+export async function takeScreenshots(browser, url, folder, views = VIEWS) {
   mkdirSync(folder, { recursive: true });
   const pages = await pagesOf(url);
   const taken = [];
-  for (const size of sizes) {
-    const [width, height] = size.split('x').map(Number);
-    for (const scheme of ['light', 'dark']) {
-      const page = await openPage(browser, url, { width, height, scheme });
-      for (const [name, hash, ready] of pages) {
-        await page.goto(`${url}/${hash}`);
-        await page.locator(ready).first().waitFor();
-        await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
-        const path = join(folder, `${name}-${width}-${scheme}.png`);
-        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        await page.screenshot({ path, fullPage: width < 600 });
-        taken.push({ path, name, width, scheme, overflow, faults: [...page.faults] });
-      }
-      await page.context().close();
+  for (const view of views) {
+    const [, width, height, scheme] = /^(\d+)x(\d+)-(light|dark)$/.exec(view) ?? [];
+    if (!scheme) throw new Error(`“${view}” is not WIDTHxHEIGHT-light or -dark`);
+    const page = await openPage(browser, url, { width: Number(width), height: Number(height), scheme });
+    for (const [name, hash, ready] of pages) {
+      await page.goto(`${url}/${hash}`);
+      await page.locator(ready).first().waitFor();
+      await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+      const path = join(folder, `${name}-${width}-${scheme}.png`);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      await page.screenshot({ path, fullPage: width < 600 });
+      taken.push({ path, name, width: Number(width), overflow, faults: [...page.faults] });
     }
+    await page.context().close();
   }
   return taken;
 }
@@ -61,14 +60,14 @@ async function pagesOf(url) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [url, folder, ...sizes] = process.argv.slice(2);
+  const [url, folder, ...views] = process.argv.slice(2);
   if (!url || !folder) {
-    console.error('usage: screenshots.mjs URL DIR [WIDTHxHEIGHT...]');
+    console.error('usage: screenshots.mjs URL DIR [WIDTHxHEIGHT-SCHEME...]');
     process.exit(2);
   }
   const browser = await launchBrowser();
   try {
-    for (const one of await takeScreenshots(browser, url.replace(/\/$/, ''), folder, sizes.length > 0 ? sizes : SIZES)) console.log(one.path);
+    for (const one of await takeScreenshots(browser, url.replace(/\/$/, ''), folder, views.length > 0 ? views : VIEWS)) console.log(one.path);
   } finally {
     await browser.close();
   }
