@@ -69,9 +69,12 @@ using AskHandler = void (*)(const Ask&);
 /// field and rule.
 void add_topic_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_record_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
+void add_produce_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_group_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_queue_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_replay_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
+void add_schedule_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
+void add_connection_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 void add_status_routes(Router& router, const std::shared_ptr<BrokerLink>& link);
 
 /// A route whose handler runs on shard 0; 503 while there is no broker.

@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "broker/lag/lag_monitor.h"
 #include "broker/runtime.h"
+#include "protocol/net/connection_table.h"
 
 namespace tidemark::http {
 
@@ -18,14 +19,20 @@ struct ServerFacts {
   std::string version;
   Timestamp started{};
   std::function<std::map<std::string, std::uint64_t>()> connections;  ///< By listener.
+  /// Never null.
+  std::shared_ptr<net::ConnectionTable> connection_table = std::make_shared<net::ConnectionTable>();
   struct Check {
     std::string check, result, value, advice;
   };
   std::function<std::vector<Check>()> doctor;  ///< May block on the disk. Empty: none.
   struct Setting {
-    std::string key, value, source;
+    std::string key;
+    std::string value;          ///< As in force: "2" where the file says "auto".
+    std::string source;         ///< "default", "tidemark.toml:3", "TIDEMARKD_SHARDS" or "--shards".
+    std::string default_value;  ///< As one would write it.
+    std::string help;
   };
-  std::vector<Setting> settings;  ///< As in force.
+  std::function<std::vector<Setting>()> settings;  ///< Without secrets. Empty: none.
 };
 
 /// The way from HTTP to a broker that comes later and goes earlier. Thread-safe.

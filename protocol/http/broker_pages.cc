@@ -57,9 +57,12 @@ Router rest_router(const std::shared_ptr<BrokerLink>& link) {
   Router router;
   add_topic_routes(router, link);
   add_record_routes(router, link);
+  add_produce_routes(router, link);
   add_group_routes(router, link);
   add_queue_routes(router, link);
   add_replay_routes(router, link);
+  add_schedule_routes(router, link);
+  add_connection_routes(router, link);
   add_status_routes(router, link);
   return router;
 }

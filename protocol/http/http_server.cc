@@ -16,7 +16,9 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include "protocol/http/event_news.h"
 #include "protocol/http/host_check.h"
+#include "protocol/net/listener.h"
 #include "storage/base/clock.h"
 #include "storage/base/log.h"
 
@@ -225,6 +227,14 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
   if (unconnected) co_return;
   const tcp::endpoint remote = stream->socket().remote_endpoint(unconnected);
   if (unconnected) co_return;
+  const std::shared_ptr<net::ConnectionTable::Entry> entry = options.table->enter("http", net::to_string(remote), SystemClock().now());
+  entry->set_end([weak = weak_from_this(), weak_stream = std::weak_ptr(stream)] {
+    const std::shared_ptr<Impl> self = weak.lock();
+    if (!self) return;
+    asio::post(self->io, [weak_stream] {
+      if (const std::shared_ptr<beast::tcp_stream> ended = weak_stream.lock()) ended->close();
+    });
+  });
   constexpr std::size_t kReadBytes = 4096;
   beast::flat_buffer buffer(options.header_bytes_max + options.body_bytes_max + kReadBytes);
   while (!stopping) {
@@ -246,6 +256,7 @@ asio::awaitable<void> HttpServer::Impl::serve(std::shared_ptr<beast::tcp_stream>
     Reply reply;
     if (understood) {
       stream->expires_never();  // The page has a time limit of its own.
+      entry->set_client_id(std::string(parser.get()[wire::field::user_agent]));
       auto answered = answer(parser.get(), local.address().to_string(), remote.address().to_string());
       reply = co_await std::move(answered);
       if (reply.content_type == kEventStream && parser.get().method() == wire::verb::get) {
@@ -358,22 +369,21 @@ asio::awaitable<Reply> HttpServer::Impl::call(Handler handler, Call what) {
 asio::awaitable<void> HttpServer::Impl::send_events(beast::tcp_stream& stream, const std::string& path, const Page& page) {
   const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: " + std::string(kEventStream) +
                            "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
-  std::map<std::string, std::string> sent;  // Name and data of what the other side knows.
+  const Event unavailable{"unavailable", "{}"};
+  EventNews news;
   std::string text = head;
   SteadyTime last = SystemClock().steady();
   ++event_streams;
   asio::steady_timer pause(io);
   waits.insert(&pause);
-  while (!stopping) {
+  while (!stopping && stream.socket().is_open()) {
     auto flown = fly(path, page);
     Reply now = co_await std::move(flown);
     if (stopping) break;
-    if (now.status != 200) now.events = {{"unavailable", "{}"}};
-    for (Event& event : now.events) {
-      std::string& known = sent[event.name];
-      if (known == event.data) continue;
-      text += "event: " + event.name + "\ndata: " + event.data + "\n\n";
-      known = std::move(event.data);
+    if (now.status == 200) {
+      text += news.text(std::move(now.events));
+    } else {
+      text += news.only(unavailable);
     }
     if (text.empty() && SystemClock().steady() - last >= options.event_heartbeat) text = ": still here\n\n";
     if (!text.empty()) {

@@ -12,6 +12,7 @@
 
 #include "protocol/http/reply.h"
 #include "protocol/http/router.h"
+#include "protocol/net/connection_table.h"
 #include "storage/base/result.h"
 #include "storage/base/unique_function.h"
 
@@ -33,6 +34,7 @@ struct HttpOptions {
   std::size_t event_streams_max = 64;        ///< Further ones get 429.
   std::chrono::milliseconds event_interval{2000};
   std::chrono::milliseconds event_heartbeat{15'000};  ///< A comment, so that both sides notice a dead connection.
+  std::shared_ptr<net::ConnectionTable> table = std::make_shared<net::ConnectionTable>();  ///< Where connections are entered. Never null.
 };
 
 /// What is served under which path.

@@ -10,10 +10,13 @@
 
 namespace tidemark::http {
 
-/// One server-sent event.
+/// One server-sent event: how one thing is now.
 struct Event {
   std::string name;
-  std::string data;  ///< One line.
+  std::string data;          ///< One line.
+  std::string key = {};      ///< Tells things of one name apart.
+  std::string version = {};  ///< A listener is sent the event when this differs from what it was sent last. Empty: when the data does.
+  std::string gone = {};     ///< Sent instead once there is no event of this name and key any more; empty: nothing is.
 };
 
 struct Reply {

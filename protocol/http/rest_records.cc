@@ -1,23 +1,16 @@
 #include <algorithm>
 #include <charconv>
-#include <map>
 
 #include "protocol/http/ask.h"
 #include "protocol/http/body.h"
-#include "protocol/http/json_text.h"
 #include "protocol/http/record_scan.h"
 #include "protocol/http/seek_target.h"
-#include "storage/batch/partitioner.h"
-#include "storage/batch/record_batch.h"
 
-/// Records: look at them, look at one, produce some.
+/// Records: look at them, look at one.
 namespace tidemark::http {
 namespace {
 
-namespace json = boost::json;
-
 constexpr std::int32_t kPartitionMax = 9'999;
-constexpr std::size_t kRecordsMax = 10'000;
 
 using Infos = std::vector<broker::PartitionInfo>;
 
@@ -155,128 +148,10 @@ void show_record(const Ask& ask) {
   RecordScan::run_one(ask, std::move(plan));
 }
 
-// --- Producing.
-
-struct Given {
-  std::optional<std::string> key, value;
-  std::vector<std::pair<std::string, std::optional<std::string>>> headers;
-  std::int64_t timestamp_ms = 0;
-};
-
-/// One produce request: a batch for each partition that gets records.
-struct Producing {
-  explicit Producing(Ask ask_in) : ask(std::move(ask_in)) {}
-  Ask ask;
-  std::string topic;
-  SteadyTime begun{};
-  std::size_t left = 1;
-  std::uint64_t records = 0, bytes = 0, failed = 0, duplicates = 0;
-  broker::Durability durability = broker::Durability::fsync;
-  json::array partitions, errors;
-  std::optional<Error> first_error;
-
-  void one_less() {
-    if (--left > 0) return;
-    if (records == 0 && first_error) return ask.refuse(*first_error);
-    json::object object;
-    object["topic"] = shown(topic);
-    object["records"] = records;
-    object["bytes"] = bytes;
-    object["failed"] = failed;
-    object["duplicates"] = duplicates;
-    object["durability"] = broker::to_string(durability);
-    object["seconds"] = std::chrono::duration<double>(ask.runtime().clock().steady() - begun).count();
-    object["partitions"] = std::move(partitions);
-    object["errors"] = std::move(errors);
-    ask.reply([object = std::move(object)] { return json::value(object); }, 201);
-  }
-};
-
-Slice batch_of(const std::vector<Given>& records) {
-  BatchBuilder builder;
-  for (const Given& given : records) {
-    std::vector<HeaderView> headers;
-    for (const auto& [name, value] : given.headers) {
-      HeaderView& header = headers.emplace_back(HeaderView{name, std::nullopt});
-      if (value) header.value = as_bytes(*value);
-    }
-    RecordInput record;
-    if (given.key) record.key = as_bytes(*given.key);
-    if (given.value) record.value = as_bytes(*given.value);
-    record.timestamp_ms = given.timestamp_ms;
-    record.headers = headers;
-    builder.add(record);
-  }
-  return builder.build();
-}
-
-void append(const std::shared_ptr<Producing>& producing, std::int32_t partition, const std::vector<Given>& records) {
-  Slice batch = batch_of(records);
-  const std::size_t bytes = batch.size(), count = records.size();
-  producing->ask.broker().append(
-      producing->ask.context(), {producing->topic, partition}, std::move(batch),
-      [producing, partition, bytes, count](const Result<broker::Appended>& appended) {
-        if (appended) {
-          producing->records += count;
-          producing->bytes += bytes;
-          producing->durability = appended->durability;
-          const std::int64_t first = appended->base_offset.value;
-          producing->partitions.push_back(
-              {{"partition", partition}, {"first", first}, {"last", first + static_cast<std::int64_t>(count) - 1}});
-        } else {
-          producing->failed += count;
-          if (!producing->first_error) producing->first_error = appended.error();
-          producing->errors.push_back(
-              {{"partition", partition}, {"code", to_string(appended.error().code)}, {"message", shown(appended.error().detail)}});
-        }
-        producing->one_less();
-      });
-}
-
-void produce(const Ask& ask) {
-  const auto producing = std::make_shared<Producing>(ask);
-  producing->topic = ask.path_value(0);
-  producing->begun = ask.runtime().clock().steady();
-  const broker::Topic* const topic = ask.broker().topics()->find(producing->topic);
-  // describe() has the words for a topic that is not there.
-  if (topic == nullptr) {
-    return ask.broker().describe(ask.context(), producing->topic, ask.then<Infos>([](const Ask& again, const Infos&) {
-      again.refuse(Error{Errc::conflict, "the topic was only just made: try again"});
-    }));
-  }
-  const std::int32_t partitions = topic->partitions;
-  const std::int64_t now_ms = ask.runtime().clock().now().time_since_epoch().count();
-  const auto sticky = static_cast<std::int32_t>(ask.runtime().random() % static_cast<std::uint64_t>(partitions));
-  Body body(ask.call());
-  std::map<std::int32_t, std::vector<Given>> by_partition;
-  for (Body& entry : body.list("records", kRecordsMax)) {
-    Given given;
-    given.key = entry.bytes("key");
-    given.value = entry.bytes("value");
-    given.timestamp_ms = entry.integer_or("timestamp_ms", 0, INT64_MAX - 1, now_ms);
-    const bool named = entry.has("partition");
-    const auto wanted = static_cast<std::int32_t>(entry.integer_or("partition", 0, partitions - 1, 0));
-    for (Body& header : entry.list("headers", 1000)) {
-      const std::string name = header.bytes("name").value_or("");
-      given.headers.emplace_back(name, header.bytes("value"));
-      entry.adopt(header);
-    }
-    body.adopt(entry);
-    const std::int32_t partition = named ? wanted : given.key ? partition_for_key(*given.key, partitions) : sticky;
-    by_partition[partition].push_back(std::move(given));
-  }
-  if (by_partition.empty()) body.wrong("records", "a list of at least one record");
-  if (body.problem()) return ask.refuse(*body.problem());
-  producing->left += by_partition.size();
-  for (const auto& [partition, records] : by_partition) append(producing, partition, records);
-  producing->one_less();
-}
-
 }  // namespace
 
 void add_record_routes(Router& router, const std::shared_ptr<BrokerLink>& link) {
   add_route(router, link, "GET", "/api/v1/topics/{topic}/records", show_records);
-  add_route(router, link, "POST", "/api/v1/topics/{topic}/records", produce);
   add_route(router, link, "GET", "/api/v1/topics/{topic}/records/{partition}/{offset}", show_record);
 }
 

@@ -1,11 +1,9 @@
-#include <boost/json/serialize.hpp>
-
 #include "broker/groups/groups.h"
 #include "protocol/http/ask.h"
 #include "protocol/http/json_text.h"
 #include "protocol/http/status_json.h"
 
-/// The broker at a glance, its health, its settings, its connections.
+/// The broker at a glance, its health, its settings.
 namespace tidemark::http {
 
 namespace json = boost::json;
@@ -65,11 +63,6 @@ void show_status(const Ask& ask) {
   }));
 }
 
-/// How many, by listener.
-void show_connections(const Ask& ask) {
-  ask.reply([ask] { return json::value(connections_value(ask.facts())); });
-}
-
 void show_doctor(const Ask& ask) {
   if (!ask.facts().doctor) return ask.refuse(Error{Errc::not_found, "this server has no doctor"});
   // The checks touch the disk; the reply is made where that is allowed.
@@ -82,19 +75,27 @@ void show_doctor(const Ask& ask) {
   });
 }
 
+void show_config(const Ask& ask) {
+  ask.reply([ask] {
+    json::array list;
+    if (!ask.facts().settings) return json::value(std::move(list));
+    for (const ServerFacts::Setting& setting : ask.facts().settings()) {
+      list.push_back({{"key", setting.key},
+                      {"value", shown(setting.value)},
+                      {"source", shown(setting.source)},
+                      {"default", shown(setting.default_value)},
+                      {"help", setting.help}});
+    }
+    return json::value(std::move(list));
+  });
+}
+
 }  // namespace
 
 void add_status_routes(Router& router, const std::shared_ptr<BrokerLink>& link) {
   add_route(router, link, "GET", "/api/v1/status", show_status);
   add_route(router, link, "GET", "/api/v1/doctor", show_doctor);
-  add_route(router, link, "GET", "/api/v1/connections", show_connections);
-  router.add("GET", "/api/v1/config", [link](Call, UniqueFunction<void(Reply)> done) {
-    json::array list;
-    for (const ServerFacts::Setting& setting : link->facts().settings) {
-      list.push_back({{"key", setting.key}, {"value", shown(setting.value)}, {"source", shown(setting.source)}});
-    }
-    done({.status = 200, .content_type = "application/json", .body = json::serialize(list) + "\n"});
-  });
+  add_route(router, link, "GET", "/api/v1/config", show_config);
 }
 
 }  // namespace tidemark::http

@@ -129,7 +129,8 @@ void Listener::admit(tcp::socket socket, std::size_t shard) {
   }
   socket.set_option(tcp::no_delay(true), error);
   // Entered before the hand-over: a stop waits for this session from here on.
-  Connection connection{std::move(socket), std::move(address), shard, *admission, gate_->enter()};
+  auto entry = options_.table->enter(options_.name, to_string(peer), runtime_.clock().now());
+  Connection connection{std::move(socket), std::move(address), std::move(entry), shard, *admission, gate_->enter()};
   runtime_.shard(shard).post(
       [self = shared_from_this(), connection = std::move(connection)]() mutable { self->begin_(std::move(connection)); });
 }

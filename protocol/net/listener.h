@@ -13,6 +13,7 @@
 
 #include "broker/thread_runtime.h"
 #include "protocol/net/connection_gate.h"
+#include "protocol/net/connection_table.h"
 #include "storage/base/result.h"
 
 namespace tidemark::net {
@@ -22,7 +23,8 @@ struct ListenerOptions {
   std::vector<boost::asio::ip::tcp::endpoint> endpoints;  ///< Port 0 takes a free one, the same for all.
   std::size_t connections_max = 10'000;
   std::size_t connections_per_ip_max = 1'000;
-  std::chrono::milliseconds drain_timeout{5'000};  ///< What a stop gives to replies under way.
+  std::chrono::milliseconds drain_timeout{5'000};                                ///< What a stop gives to replies under way.
+  std::shared_ptr<ConnectionTable> table = std::make_shared<ConnectionTable>();  ///< Where the connections are entered. Never null.
 };
 
 /// Background work of a connection or listener: what it throws is logged, not lost. `ended` runs after it, on its event loop.
@@ -35,6 +37,7 @@ std::string to_string(const boost::asio::ip::tcp::endpoint& endpoint);
 struct Connection {
   boost::asio::ip::tcp::socket socket;
   std::string peer;  ///< Its IP address.
+  std::shared_ptr<ConnectionTable::Entry> entry;
   std::size_t shard = 0;
   std::shared_ptr<void> admission;
   std::shared_ptr<void> presence;

@@ -136,6 +136,16 @@ TEST_F(OpenApi, every_call_answers_as_described) {
   for (const char* const verb : {"pause", "resume", "cancel"})
     call("POST", std::string("/replays/{id}/") + verb, "/replays/" + id + "/" + verb);
 
+  const Answer later = call("POST", "/topics/{topic}/records", "/topics/t/records",
+                            R"({"records":[{"key_base64":"/w==","delay":"1h"},{"value":"b","dedup_id":"7"}]})");
+  call("GET", "/schedules", "/schedules?topic=t&limit=10");
+  const std::string scheduled(later.json().at("scheduled_records").at(0).at("id").get_string());
+  call("DELETE", "/schedules/{id}", "/schedules/" + scheduled);
+
+  const auto connection = table_->enter("native", "[::1]:7", Timestamp());
+  connection->set_client_id("shop");
+  const boost::json::value native = call("GET", "/connections", "/connections?listener=native").json();
+  call("DELETE", "/connections/{id}", "/connections/" + boost::json::serialize(native.at(0).at("id")));
   for (const char* const path : {"/connections", "/config", "/status", "/doctor", "/openapi.json"}) call("GET", path, path);
   call("DELETE", "/groups/{group}", "/groups/g");
   call("DELETE", "/groups/{group}", "/groups/q");

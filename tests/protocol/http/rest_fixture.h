@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/json.hpp>
 #include <gmock/gmock.h>
@@ -50,10 +52,13 @@ class RestTest : public testing::Test {
     facts.version = "1.2.3";
     facts.connections = [] { return std::map<std::string, std::uint64_t>{{"native", 2}}; };
     facts.doctor = [] { return std::vector<ServerFacts::Check>{{"clock", "warn", "1970", "set it"}}; };
-    facts.settings = {{"shards", "2", "--shards"}};
+    facts.settings = [] { return std::vector<ServerFacts::Setting>{{"shards", "2", "--shards", "auto", "threads"}}; };
+    facts.connection_table = table_;
     pages_ = std::make_shared<BrokerPages>(std::move(facts));
     HttpOptions options;
     options.endpoints = {{boost::asio::ip::make_address("127.0.0.1"), 0}};
+    options.table = table_;
+    options.event_interval = std::chrono::milliseconds(1);
     server_ = std::make_unique<HttpServer>(options, pages_->site());
     const Status started = server_->start();
     EXPECT_TRUE(started);
@@ -148,6 +153,7 @@ class RestTest : public testing::Test {
     ASSERT_TRUE(committed->front()) << committed->front().error().to_string();
   }
 
+  const std::shared_ptr<net::ConnectionTable> table_ = std::make_shared<net::ConnectionTable>();
   std::string directory_;
   storage::PosixFileSystem files_;
   std::shared_ptr<BrokerPages> pages_;
