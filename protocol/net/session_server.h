@@ -12,7 +12,8 @@
 namespace tidemark::net {
 
 /// Listens, and runs a session per connection on its shard. `Session` is a StreamSession that can also drain(Error): take no more requests
-/// and end what waits. All calls from one thread that is no shard's.
+/// and end what waits; and, where it knows a name of its peer, can take
+/// the connection's entry in the table: set_entry(). All calls from one thread that is no shard's.
 template <class Session>
 class SessionServer {
  public:
@@ -68,9 +69,18 @@ class SessionServer {
     if (!impl) return;
     const std::size_t shard = connection.shard;
     const std::shared_ptr<void> presence = connection.presence;
+    const std::shared_ptr<ConnectionTable::Entry> entry = connection.entry;
     const std::shared_ptr<Session> session = impl->make(std::move(connection));
     if (!session) return;
     impl->sessions[shard].emplace(session.get(), session);
+    if constexpr (requires { session->set_entry(entry); }) session->set_entry(entry);
+    entry->set_end([weak_impl = std::weak_ptr<Impl>(impl), shard, weak = std::weak_ptr<Session>(session)] {
+      const std::shared_ptr<Impl> here = weak_impl.lock();
+      if (!here) return;
+      here->runtime.shard(shard).post([weak] {
+        if (const std::shared_ptr<Session> ended = weak.lock()) ended->close();
+      });
+    });
     if (impl->listener->gate().is_shut()) session->drain(stopping());  // stop() went through the sessions before this one was there.
     boost::asio::io_context& io = impl->runtime.io(shard);
     const std::string name = impl->listener->options().name + " session, ";
@@ -81,7 +91,7 @@ class SessionServer {
     };
     spawn(io, name + "reading", session->read_requests(), ended);
     spawn(io, name + "watching", session->watch(), ended);
-    spawn(io, name + "writing", session->write_replies(), [impl, shard, session, presence](bool) {
+    spawn(io, name + "writing", session->write_replies(), [impl, shard, session, presence, entry](bool) {
       session->close();
       impl->sessions[shard].erase(session.get());
     });

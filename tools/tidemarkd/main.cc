@@ -91,7 +91,7 @@ int run(int argc, const char* const* argv) {
   // Requests hold large buffers for a moment: give them back to the system instead of keeping them.
   mallopt(M_MMAP_THRESHOLD, 256 * 1024);
   mallopt(M_ARENA_MAX, 2);
-  ServerProcess process(*config, machine);
+  ServerProcess process(*settings, *config, machine);
   return serve(process, command_line->ports_file);
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "storage/base/log.h"
+#include "tools/tidemarkd/effective_settings.h"
 #include "tools/tidemarkd/ports_file.h"
 
 namespace tidemark::tools {
@@ -63,7 +64,8 @@ std::string durability_text(const broker::TopicConfig& defaults) {
 
 }  // namespace
 
-ServerProcess::ServerProcess(Config config, Machine machine) : config_(std::move(config)), machine_(machine) {}
+ServerProcess::ServerProcess(Settings settings, Config config, Machine machine)
+    : settings_(std::move(settings)), config_(std::move(config)), machine_(machine) {}
 
 ServerProcess::~ServerProcess() {
   if (const Status stopped = stop(); !stopped) log_warn("not a clean stop: " + stopped.error().to_string());
@@ -96,6 +98,8 @@ Status ServerProcess::start_http() {
   facts.version = TIDEMARK_VERSION;
   facts.started = SystemClock().now();
   facts.connections = [this] { return connections(); };
+  facts.connection_table = table_;
+  facts.settings = [this] { return effective(); };
   facts.doctor = [this] {
     std::vector<http::ServerFacts::Check> checks;
     for (DoctorCheck& found : doctor()) {
@@ -107,6 +111,7 @@ Status ServerProcess::start_http() {
   http::HttpOptions options;
   options.endpoints = endpoints(config_.http);
   options.body_bytes_max = kHttpBodyBytesMax;
+  options.table = table_;
   http_ = std::make_unique<http::HttpServer>(std::move(options), pages_->site());
   if (const Status started = http_->start(); !started) return with_advice(started.error(), "--http");
   http_running_ = http_.get();
@@ -118,6 +123,7 @@ Status ServerProcess::start_native() {
   if (!config_.native.enabled) return {};
   native::ServerOptions options;
   options.endpoints = endpoints(config_.native);
+  options.table = table_;
   options.facts.version = TIDEMARK_VERSION;
   options.facts.lag = lag_.get();
   options.facts.connections = [this] { return connections(); };
@@ -143,6 +149,7 @@ Status ServerProcess::start_kafka() {
   if (!config_.kafka.enabled) return {};
   kafka::ServerOptions options;
   options.endpoints = endpoints(config_.kafka);
+  options.table = table_;
   options.facts.version = TIDEMARK_VERSION;
   options.facts.advertised_host = config_.kafka_advertised_host;
   options.facts.advertised_port = config_.kafka_advertised_port;
@@ -159,6 +166,7 @@ Status ServerProcess::start_redis() {
   if (!config_.redis.enabled) return {};
   redis::ServerOptions options;
   options.endpoints = endpoints(config_.redis);
+  options.table = table_;
   options.facts.version = TIDEMARK_VERSION;
   options.facts.compat = config_.redis_compat_7_0 ? redis::ServerFacts::Compat::v7_0 : redis::ServerFacts::Compat::v7_2;
   options.facts.auto_create_topics = config_.auto_create_topics;
@@ -179,6 +187,19 @@ std::map<std::string, std::uint64_t> ServerProcess::connections() const {
           {"kafka", kafka == nullptr ? 0 : kafka->connections()},
           {"redis", redis == nullptr ? 0 : redis->connections()},
           {"http", http == nullptr ? 0 : http->connections()}};
+}
+
+std::vector<http::ServerFacts::Setting> ServerProcess::effective() const {
+  const native::Server* const native = native_running_;
+  const kafka::Server* const kafka = kafka_running_;
+  const redis::Server* const redis = redis_running_;
+  const http::HttpServer* const http = http_running_;
+  BoundPorts ports;
+  if (native != nullptr) ports["native"] = native->port();
+  if (kafka != nullptr) ports["kafka"] = kafka->port();
+  if (redis != nullptr) ports["redis"] = redis->port();
+  if (http != nullptr) ports["http"] = http->port();
+  return effective_settings(settings_, config_, ports);
 }
 
 std::vector<DoctorCheck> ServerProcess::doctor() const {

@@ -24,7 +24,8 @@ namespace tidemark::tools {
 /// the listeners. Calls from one thread; they block.
 class ServerProcess {
  public:
-  ServerProcess(Config config, Machine machine);
+  /// `settings` are those that `config` was made of, for those who ask.
+  ServerProcess(Settings settings, Config config, Machine machine);
   /// stop(), its outcome unsaid.
   ~ServerProcess();
 
@@ -43,10 +44,12 @@ class ServerProcess {
   Status start_redis();
   std::map<std::string, std::uint64_t> connections() const;
   std::vector<DoctorCheck> doctor() const;
+  std::vector<http::ServerFacts::Setting> effective() const;
   /// "native 127.0.0.1:7410, http 127.0.0.1:7480"
   std::string addresses() const;
   std::string banner() const;
 
+  const Settings settings_;
   const Config config_;
   const Machine machine_;
   storage::PosixFileSystem files_;
@@ -58,6 +61,7 @@ class ServerProcess {
   std::unique_ptr<native::Server> native_;
   std::unique_ptr<kafka::Server> kafka_;
   std::unique_ptr<redis::Server> redis_;
+  const std::shared_ptr<net::ConnectionTable> table_ = std::make_shared<net::ConnectionTable>();
   std::optional<std::uint16_t> http_port_, native_port_, kafka_port_, redis_port_;
   // The listeners as their own callbacks see them: set while they run.
   std::atomic<const http::HttpServer*> http_running_ = nullptr;

@@ -40,7 +40,7 @@ struct Server::Impl {
 };
 
 net::ListenerOptions ServerOptions::listener() const {
-  return {"kafka", endpoints, connections_max, connections_per_ip_max, drain_timeout};
+  return {"kafka", endpoints, connections_max, connections_per_ip_max, drain_timeout, table};
 }
 
 Server::Server(broker::Broker& broker, broker::ThreadRuntime& runtime, ServerOptions options)

@@ -45,7 +45,7 @@ struct Server::Impl {
 };
 
 net::ListenerOptions ServerOptions::listener() const {
-  return {"native", endpoints, connections_max, connections_per_ip_max, drain_timeout};
+  return {"native", endpoints, connections_max, connections_per_ip_max, drain_timeout, table};
 }
 
 Server::Server(broker::Broker& broker, broker::ThreadRuntime& runtime, ServerOptions options)

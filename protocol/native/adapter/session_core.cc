@@ -44,6 +44,7 @@ broker::RequestContext SessionCore::context(std::uint32_t correlation) const {
 void SessionCore::greet(std::string client_id) {
   greeted_ = true;
   client_id_ = std::move(client_id);
+  if (entry_) entry_->set_client_id(client_id_);
 }
 
 Result<std::optional<std::size_t>> SessionCore::frame_size(ByteView bytes) const {

@@ -15,6 +15,7 @@
 #include "broker/lag/lag_monitor.h"
 #include "protocol/native/codec/frame.h"
 #include "protocol/native/wire.pb.h"
+#include "protocol/net/connection_table.h"
 #include "protocol/net/stream_session.h"
 
 namespace tidemark::native {
@@ -77,6 +78,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   /// Address of the other side, for people.
   const std::string& peer() const { return peer_; }
   void set_peer(std::string address) { peer_ = std::move(address); }
+  /// Where the connection is listed.
+  void set_entry(std::shared_ptr<net::ConnectionTable::Entry> entry) { entry_ = std::move(entry); }
   bool greeted() const { return greeted_; }
   void greet(std::string client_id);
 
@@ -134,6 +137,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const std::shared_ptr<void> admission_;
   std::string client_id_;
   std::string peer_;
+  std::shared_ptr<net::ConnectionTable::Entry> entry_;
   bool greeted_ = false;
   bool taking_ = true;
   bool closed_ = false;

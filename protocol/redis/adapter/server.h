@@ -17,7 +17,8 @@ struct ServerOptions {
   std::vector<boost::asio::ip::tcp::endpoint> endpoints;  ///< Port 0 takes a free one, the same for all.
   std::size_t connections_max = 10'000;
   std::size_t connections_per_ip_max = 10'000;
-  std::chrono::milliseconds drain_timeout{5'000};  ///< What stop() gives to replies under way.
+  std::chrono::milliseconds drain_timeout{5'000};                                          ///< What stop() gives to replies under way.
+  std::shared_ptr<net::ConnectionTable> table = std::make_shared<net::ConnectionTable>();  ///< As net::ListenerOptions.
   SessionLimits limits;
   ServerFacts facts;
 
