@@ -13,6 +13,9 @@ import unittest
 import urllib.error
 import urllib.request
 
+import confluent_kafka
+import redis
+
 from broker_process import Broker
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -114,6 +117,7 @@ class Promtool(unittest.TestCase):
     def test_pages(self):
         with Broker(BIN).start() as server:
             prepare(server)
+            # Not /metrics/kafka: kafka_exporter's names are not as promtool would have them.
             for page in ("/metrics", "/metrics/partitions"):
                 self.check("metrics", input=get(server.http + page))
 
@@ -127,6 +131,83 @@ def prepare(server):
     server.cli("produce", "jobs", input="".join(f"{i}\n" for i in range(20)))
     server.cli("consume", "orders", "-g", "billing", "-n", 37)
     post(server.http + "/api/v1/groups", {"group": "workers", "kind": "queue", "topics": ["jobs"]})
+
+
+class OneLag(unittest.TestCase):
+    """How far groups of four kinds are: the command line, REST and both metrics pages say the same to the record."""
+
+    GROUPS = {"billing": "orders", "workers": "jobs", "sink": "orders", "readers": "entries"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Broker(BIN, kafka="127.0.0.1:0", redis="127.0.0.1:0").start()
+        cls.addClassCleanup(cls.server.close)
+        prepare(cls.server)
+        cls.kafka_group()
+        cls.redis_group()
+        cls.server.cli("consume", "jobs", "-g", "workers", "--queue", "-n", 4)
+
+    @classmethod
+    def kafka_group(cls):
+        """Commits 23 of the 100 orders."""
+        consumer = confluent_kafka.Consumer({"bootstrap.servers": cls.server.kafka, "group.id": "sink", "auto.offset.reset": "earliest",
+                                             "enable.auto.commit": False})
+        consumer.subscribe(["orders"])
+        taken = 0
+        while taken < 23:  # Bounded by the time limit of the whole test.
+            message = consumer.poll(1)
+            if message is not None and not message.error():
+                consumer.commit(message, asynchronous=False)
+                taken += 1
+        consumer.close()
+
+    @classmethod
+    def redis_group(cls):
+        """Ten entries: two acknowledged, three more handed out."""
+        client = redis.Redis(port=cls.server.redis_port, decode_responses=True)
+        for i in range(10):
+            client.xadd("entries", {"n": i})
+        client.xgroup_create("entries", "readers", id="0")
+        ((_, entries),) = client.xreadgroup("readers", "r1", {"entries": ">"}, count=5)
+        assert client.xack("entries", "readers", entries[0][0], entries[1][0]) == 2
+        client.close()
+
+    def test_rows_totals_and_metrics_agree(self):
+        metrics = series(get(self.server.http + "/metrics"))
+        partitions = series(get(self.server.http + "/metrics/partitions"))
+        kafka = series(get(self.server.http + "/metrics/kafka"))
+        expected = {"billing": 63, "workers": 16, "sink": 77, "readers": 8}
+        for group, topic in self.GROUPS.items():
+            with self.subTest(group):
+                command_line = json.loads(self.server.cli("group", "lag", group, "-o", "json").stdout)
+                rest = json.loads(get(self.server.http + f"/api/v1/groups/{group}/lag"))
+                keys = ["group", "topic", "partition", "floor", "end", "lag", "member"]
+                keys += [key for key in ("waiting", "in_flight", "retrying") if key in command_line[0]]
+                self.assertEqual([{key: row[key] for key in keys} for row in rest], [{key: row[key] for key in keys} for row in command_line])
+                # Partitions without a commit have no lag, and no series.
+                known = [row for row in command_line if row["lag"] is not None]
+                total = sum(row["lag"] for row in known)
+                self.assertEqual(total, self.expected_lag(group, expected[group], known))
+                self.assertEqual(metrics["tidemark_group_lag_records", labelled(group=group, topic=topic)], total)
+                for row in known:
+                    place = {"topic": topic, "partition": str(row["partition"])}
+                    self.assertEqual(partitions["tidemark_group_partition_lag_records", labelled(group=group, **place)], row["lag"])
+                    if group in ("billing", "sink"):  # Kafka's tools know stream groups only.
+                        self.assertEqual(kafka["kafka_consumergroup_lag", labelled(consumergroup=group, **place)], row["lag"])
+                for value in (json.loads(self.server.cli("group", "show", group, "-o", "json").stdout),
+                              json.loads(get(self.server.http + f"/api/v1/groups/{group}"))):
+                    self.assertEqual(value["lag"], total)
+        readers = json.loads(get(self.server.http + "/api/v1/groups/readers"))
+        self.assertEqual((readers["protocol"], readers["waiting"], readers["in_flight"]), ("redis", 5, 3))
+        self.assertEqual(json.loads(get(self.server.http + "/api/v1/groups/sink"))["kind"], "stream")
+
+    def expected_lag(self, group, all_partitions, known):
+        """Of a stream group, less what lies in partitions that it has not committed in yet."""
+        if group in ("workers", "readers"):
+            return all_partitions
+        places = {row["partition"] for row in known}
+        topic = json.loads(get(self.server.http + "/api/v1/topics/orders"))
+        return all_partitions - sum(part["end"] for part in topic["partition_list"] if part["partition"] not in places)
 
 
 class OneTruth(unittest.TestCase):
@@ -214,7 +295,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     BIN = pathlib.Path(sys.argv[1]).resolve()
-    cases = [Kit, OneTruth] + ([Promtool] if shutil.which("promtool") else [])
+    cases = [Kit, OneLag, OneTruth] + ([Promtool] if shutil.which("promtool") else [])
     suite = unittest.TestSuite(unittest.defaultTestLoader.loadTestsFromTestCase(case) for case in cases)
     good = unittest.TextTestRunner(verbosity=2).run(suite).wasSuccessful()
     if good and Promtool not in cases:
