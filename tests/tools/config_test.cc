@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "tools/tidemarkd/command_line.h"
+#include "tools/tidemarkd/effective_settings.h"
 
 namespace tidemark::tools {
 namespace {
@@ -35,6 +36,36 @@ TEST(Config, defaults_listen_on_this_machine_only) {
   EXPECT_EQ(config->http.port, 7480);
   EXPECT_EQ(config->broker.data_directory, "tidemark-data");
   EXPECT_EQ(config->broker.default_partitions, 4);
+}
+
+TEST(EffectiveSettings, are_what_the_server_runs_with) {
+  Settings settings;
+  settings.set("http.listen", "127.0.0.1:0", "--http");
+  settings.set("kafka.listen", "off", "broker.toml:3");
+  settings.set("num.partitions", "7", "TIDEMARKD_NUM_PARTITIONS");
+  const Result<Config> config = make_config(settings, kMachine);
+  ASSERT_TRUE(config) << config.error().to_string();
+  std::map<std::string, http::ServerFacts::Setting> by_key;
+  for (http::ServerFacts::Setting& setting : effective_settings(settings, *config, {{"http", 45'678}})) by_key[setting.key] = setting;
+  EXPECT_EQ(by_key.size(), setting_keys().size());
+  EXPECT_EQ(by_key["shards"].value, "6");
+  EXPECT_EQ(by_key["shards"].default_value, "auto");
+  EXPECT_EQ(by_key["shards"].source, "default");
+  EXPECT_EQ(by_key["memory.limit"].value, "1 GiB");
+  EXPECT_EQ(by_key["http.listen"].value, "127.0.0.1:45678");
+  EXPECT_EQ(by_key["http.listen"].source, "--http");
+  EXPECT_EQ(by_key["native.listen"].value, "localhost:7410");
+  EXPECT_EQ(by_key["kafka.listen"].value, "off");
+  EXPECT_EQ(by_key["num.partitions"].value, "7");
+  EXPECT_EQ(by_key["num.partitions"].source, "TIDEMARKD_NUM_PARTITIONS");
+  EXPECT_EQ(by_key["flush.method"].value, "auto");
+}
+
+TEST(EffectiveSettings, know_secrets_by_their_names) {
+  EXPECT_TRUE(is_secret("tls.key.password"));
+  EXPECT_TRUE(is_secret("admin.token"));
+  EXPECT_TRUE(is_secret("secret"));
+  for (const SettingKey& key : setting_keys()) EXPECT_FALSE(is_secret(key.name)) << key.name;
 }
 
 TEST(Config, says_how_kafka_clients_are_treated) {
