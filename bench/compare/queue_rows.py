@@ -73,9 +73,9 @@ def count_for(scale, workers, batch):
 
 
 def report(results, title, peers, done, key, show, higher_is_better):
-    """One line a peer, with our ratio to it within a round; of the rounds whose probes agree, of all where none do."""
+    """One line a peer, with our ratio to it within a round; of the rounds whose probes agree, of all rounds where fewer than two do."""
     agreed = [one for one in done if one["agreed"]]
-    kept = agreed or done
+    kept = agreed if len(agreed) > 1 else done
     for peer in peers:
         ratios = [one[peers[0].name][key] / one[peer.name][key] for one in kept]
         print(f"| {title} | {peer.name} | {show([one[peer.name] for one in kept])} | "

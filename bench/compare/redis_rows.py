@@ -90,10 +90,10 @@ def work_rate(peer, batch, count):
 
 
 def report(results, title, goal, peers, done):
-    """One line: ours, theirs, and the ratio of the rounds whose probes agree; of all where none do."""
+    """One line: ours, theirs, and the ratio of the rounds whose probes agree; of all rounds where fewer than two do."""
     ours, theirs = (peer.name for peer in peers)
     agreed = [one for one in done if one["agreed"]]
-    kept = agreed or done
+    kept = agreed if len(agreed) > 1 else done
     ratios = [one[ours]["per_second"] / one[theirs]["per_second"] for one in kept]
     middle = {name: statistics.median(one[name]["per_second"] for one in kept) for name in (ours, theirs)}
     latency = " | "

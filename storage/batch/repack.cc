@@ -1,5 +1,6 @@
 #include "storage/batch/repack.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -12,6 +13,8 @@
 
 namespace tidemark {
 namespace {
+
+constexpr OffsetRange kAllOffsets{Offset{0}, Offset{std::numeric_limits<std::int64_t>::max()}};
 
 /// Takes one encoded record off the front of `rest`; nullopt when it is none. `delta` is that of its offset.
 std::optional<ByteView> take_record(ByteView& rest, std::int32_t& delta) {
@@ -27,6 +30,18 @@ std::optional<ByteView> take_record(ByteView& rest, std::int32_t& delta) {
   return from.first(from.size() - rest.size());
 }
 
+/// Takes records off the front of `rest` without a look into them. How many, at most `count`: fewer where one is none.
+std::int32_t skip_records(ByteView& rest, std::int64_t count) {
+  std::int32_t skipped = 0;
+  for (; skipped < count; ++skipped) {
+    ByteView behind = rest;
+    const std::optional<std::int32_t> length = read_varint(behind);
+    if (!length || *length < 1 || static_cast<std::size_t>(*length) > behind.size()) break;
+    rest = behind.subspan(static_cast<std::size_t>(*length));
+  }
+  return skipped;
+}
+
 /// The same batch over other records; `plain` are these, not packed.
 Slice with_records(BatchHeader header, ByteView plain, Codec codec) {
   ByteVector packed;
@@ -39,9 +54,9 @@ Slice with_records(BatchHeader header, ByteView plain, Codec codec) {
   return batch;
 }
 
-/// The batch with the records that `keep` wants, asked in ascending order, of those before `end`.
+/// The batch with the records that `keep` wants, asked in ascending order, of those in `range`.
 template <class Keep>
-Result<Slice> copy_records(ByteView batch, const Keep& keep, Offset end, const DecompressionLimits& limits) {
+Result<Slice> copy_records(ByteView batch, const Keep& keep, OffsetRange range, const DecompressionLimits& limits) {
   Result<BatchHeader> header = BatchHeader::parse(batch);
   if (!header) return std::move(header).error();
   ByteView rest = batch.subspan(kBatchHeaderBytes);
@@ -54,12 +69,15 @@ Result<Slice> copy_records(ByteView batch, const Keep& keep, Offset end, const D
   }
   ByteVector kept;
   std::int32_t count = 0;
-  for (std::int32_t i = 0; i < header->record_count; ++i) {
+  // Without gaps, the place of a record is its offset.
+  const bool dense = header->record_count == std::int64_t{header->last_offset_delta} + 1;
+  std::int32_t i = dense ? skip_records(rest, std::min<std::int64_t>(range.from - header->base_offset, header->record_count)) : 0;
+  for (; i < header->record_count; ++i) {
     std::int32_t delta = 0;
     const std::optional<ByteView> record = take_record(rest, delta);
     if (!record) return Error{Errc::corrupt_batch, "record " + std::to_string(i) + " runs out of its bounds"};
     const Offset offset = header->base_offset + delta;
-    if (offset >= end) break;
+    if (offset >= range.to) break;
     if (!keep(offset)) continue;
     kept.insert(kept.end(), record->begin(), record->end());
     ++count;
@@ -77,7 +95,7 @@ Result<Slice> drop_records(ByteView batch, std::span<const OffsetRange> gone, co
     while (range != gone.end() && range->to <= offset) ++range;
     return range == gone.end() || offset < range->from;
   };
-  return copy_records(batch, keep, Offset{std::numeric_limits<std::int64_t>::max()}, limits);
+  return copy_records(batch, keep, kAllOffsets, limits);
 }
 
 Result<std::vector<Slice>> without_records(const std::vector<Slice>& batches, std::span<const OffsetRange> gone) {
@@ -127,7 +145,7 @@ Result<Slice> keep_records(ByteView batch, std::span<const OffsetRange> wanted, 
     while (range != wanted.end() && range->to <= offset) ++range;
     return range != wanted.end() && range->from <= offset;
   };
-  return copy_records(batch, keep, wanted.empty() ? Offset{0} : wanted.back().to, limits);
+  return copy_records(batch, keep, wanted.empty() ? OffsetRange{} : OffsetRange{wanted.front().from, wanted.back().to}, limits);
 }
 
 void set_max_timestamp(MutableBytes batch, std::int64_t time_ms) {

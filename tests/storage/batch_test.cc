@@ -530,6 +530,23 @@ TEST(KeepRecords, keeps_offsets_times_and_the_range_of_the_batch) {
   }
 }
 
+TEST(KeepRecords, finds_records_far_behind_and_behind_gaps) {
+  std::vector<OwnedRecord> records;
+  for (std::int64_t i = 0; i < 300; ++i)
+    records.push_back({i, 1, "k" + std::to_string(i), std::string(static_cast<std::size_t>(i), 'v'), {}});
+  for (const Codec codec : kAllCodecs) {
+    const Slice batch = build(records, {.codec = codec});
+    const std::vector<OffsetRange> some = {{Offset{200}, Offset{202}}, {Offset{250}, Offset{251}}};
+    const Result<Slice> gapped = keep_records(batch.view(), some);
+    ASSERT_TRUE(gapped) << gapped.error().to_string();
+    EXPECT_EQ(*read_all(gapped->view()), (std::vector<OwnedRecord>{records[200], records[201], records[250]}));
+    const std::vector<OffsetRange> last = {{Offset{250}, Offset{251}}};
+    const Result<Slice> again = keep_records(gapped->view(), last);
+    ASSERT_TRUE(again) << again.error().to_string();
+    EXPECT_EQ(*read_all(again->view()), (std::vector<OwnedRecord>{records[250]}));
+  }
+}
+
 TEST(KeepRecords, of_none_leaves_an_empty_batch_and_damage_is_told) {
   const Slice batch = build(varied_records(), {});
   const Result<Slice> none = keep_records(batch.view(), {});
