@@ -19,11 +19,18 @@ export function headline(groups, status) {
   const draining = groups.filter((group) => group.verdict === 'draining');
   const catching = draining.length > 0 ? ` ${counted(draining.length, 'group')} ${draining.length === 1 ? 'is' : 'are'} catching up.` : '';
   if (bad.length > 0) {
-    const kinds = ['stopped', 'stalled', 'at-risk', 'rewound', 'slow'].map((verdict) => [verdict, bad.filter((group) => group.verdict === verdict).length]);
-    const told = kinds.filter(([, n]) => n > 0).map(([verdict, n]) => `${n} ${verdict}`).join(', ');
-    return `${counted(bad.length, 'group')} ${bad.length === 1 ? 'needs' : 'need'} a person: ${told}.${catching}`;
+    return `${counted(bad.length, 'group')} ${bad.length === 1 ? 'needs' : 'need'} a person: ${namesOrNumbers(bad)}.${catching}`;
   }
   return groups.length === 0 ? 'Nothing needs a person. There are no groups yet.' : `Nothing needs a person.${catching || ' All groups keep up.'}`;
+}
+
+const VERBS = { stopped: 'has stopped', stalled: 'is stalled', 'at-risk': 'loses records soon', rewound: 'went back', slow: 'is slow' };
+const NAMES_MAX = 3;
+
+function namesOrNumbers(bad) {
+  if (bad.length <= NAMES_MAX && bad.every((group) => group.group.length <= 40)) return bad.map((group) => `${group.group} ${VERBS[group.verdict]}`).join(', ');
+  const numbers = Object.keys(VERBS).map((verdict) => [verdict, bad.filter((group) => group.verdict === verdict).length]);
+  return numbers.filter(([, number]) => number > 0).map(([verdict, number]) => `${number} ${verdict}`).join(', ');
 }
 
 // [{ level: bad | warn, title, text, href }], the worst first.

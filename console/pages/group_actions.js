@@ -35,7 +35,8 @@ export function planTable(plan) {
   const moved = plan.rows.filter((row) => row.from !== row.to);
   const total = plan.rows.reduce((sum, row) => sum + row.records, 0);
   const size = plan.rows.reduce((sum, row) => sum + Math.abs(row.bytes), 0);
-  const what = total < 0 ? `${counted(-total, 'record')} (${bytes(size)}) will be delivered again` : total > 0 ? `${counted(total, 'record')} (${bytes(size)}) will be skipped` : 'no record is skipped or delivered again';
+  const sized = size > 0 ? ` (${bytes(size)})` : ''; // Not known of work queues.
+  const what = total < 0 ? `${counted(-total, 'record')}${sized} will be delivered again` : total > 0 ? `${counted(total, 'record')}${sized} will be skipped` : 'no record is skipped or delivered again';
   const head = el('p', { class: 'plan' }, moved.length === 0 ? 'Nothing moves: the group stands there already.' : `${counted(moved.length, 'partition')} would move; ${what}.`);
   const rows = moved.slice(0, 200).map((row) => el('tr', {},
     el('td', {}, `${row.topic}:${row.partition}`), el('td', { class: 'number' }, count(row.from)), el('td', { class: 'number' }, count(row.to)),

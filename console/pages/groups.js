@@ -26,12 +26,10 @@ export function show(view) {
       { name: 'lag', title: 'Lag', unit: 'records', number: true, value: (g) => g.lag, show: (g) => count(g.lag) },
       { name: 'lag_seconds', title: 'Lag time', number: true, value: (g) => g.lag_seconds, show: lagTime, hint: 'Age of the oldest record that is not finished' },
       { name: 'trend', title: 'Trend', unit: '15 min', value: (g) => g.lag_seconds, sign: (g) => live.trail(g).join(), show: (g) => sparkline(live.trail(g), `lag time of ${g.group}`) },
-      { name: 'eta', title: 'Caught up', value: (g) => (g.lag === 0 ? 0 : g.eta_seconds), sign: eta, show: eta, hint: 'An estimate from the present rates' },
-      { name: 'in_rate', title: 'In', unit: 'records/s', number: true, value: (g) => g.in_rate, show: (g) => rate(g.in_rate) },
-      { name: 'out_rate', title: 'Out', unit: 'records/s', number: true, value: (g) => g.out_rate, show: (g) => rate(g.out_rate) },
+      { name: 'eta', title: 'Caught up', value: (g) => (g.lag === 0 ? 0 : g.eta_seconds), sign: eta, show: (g) => el('span', { class: 'whole' }, eta(g)), hint: 'An estimate from the present rates' },
+      { name: 'in_rate', title: 'Rates', unit: 'records/s', number: true, value: (g) => g.in_rate, sign: (g) => `${g.in_rate} ${g.out_rate}`, show: (g) => two(`${rate(g.in_rate)} in`, `${rate(g.out_rate)} out`) },
       { name: 'members', title: 'Members', number: true, value: (g) => g.members, show: (g) => count(g.members) },
-      { name: 'in_flight', title: 'In flight', unit: 'records', number: true, value: (g) => g.in_flight, show: (g) => count(g.in_flight) },
-      { name: 'retrying', title: 'Retrying', unit: 'records', number: true, value: (g) => g.retrying, show: (g) => count(g.retrying) },
+      { name: 'in_flight', title: 'In hands', unit: 'records', number: true, value: (g) => g.in_flight, sign: (g) => `${g.in_flight} ${g.retrying}`, show: (g) => (g.in_flight === null ? '–' : two(`${count(g.in_flight)} in flight`, `${count(g.retrying)} retrying`)) },
       { name: 'dead', title: 'Dead', unit: 'records', number: true, value: (g) => g.dead, show: (g) => (g.dead > 0 ? link(`#/dlq/${segment(g, 'group')}`, count(g.dead)) : count(g.dead)) },
       { name: 'headroom', title: 'Headroom', number: true, value: (g) => g.headroom_seconds, show: (g) => (g.headroom_seconds === null ? 'no limit' : duration(g.headroom_seconds)), hint: 'Until retention removes the oldest record not finished' },
     ],
@@ -48,6 +46,8 @@ function nameCell(group) {
   const kind = [group.kind, group.protocol].filter(Boolean).join(' · ');
   return el('div', {}, link(groupLink(group), group.group, { class: 'name' }), el('div', { class: 'sub' }, `${kind} on ${group.topics.join(', ') || 'no topic'}`));
 }
+
+const two = (first, second) => el('div', {}, el('div', {}, first), el('div', {}, second));
 
 function lagTime(group) {
   const over = group.lag_seconds !== null && group.lag_seconds > group.objective_seconds;

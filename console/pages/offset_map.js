@@ -30,8 +30,9 @@ export function offsetMap(view) {
     ],
   });
   const update = (group, rows) => {
-    const cursors = new Map((group.partition_list ?? []).map((one) => [one.partition, one.cursor]));
-    table.update(rows.map((row) => ({ ...row, delivered: cursors.get(row.partition) ?? null })));
+    // A work queue tells its places together; those of the rows are from a moment earlier or later and might not fit the cursor.
+    const places = new Map((group.partition_list ?? []).map((one) => [one.partition, { log_start: one.log_start, floor: one.floor, delivered: one.cursor, end: one.end }]));
+    table.update(rows.map((row) => ({ delivered: null, ...row, ...places.get(row.partition) })));
   };
   return { element: el('div', {}, legend, table.element), update };
 }

@@ -134,7 +134,7 @@ suite('lag', async () => {
   await broker.produce('payments', numbered(0, 40));
 }, () => {
   test('the overview alone says which group is in trouble and why', async () => {
-    await sees('#headline', '1 group needs a person: 1 stopped');
+    await sees('#headline', '1 group needs a person: billing has stopped.');
     await sees('#attention li', 'billing');
     await sees('#attention li', 'nobody works on it');
     await sees('#attention li', '40 records wait');
