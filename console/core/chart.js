@@ -132,6 +132,7 @@ export class TimeChart {
     if (!this.canvas.isConnected) return;
     if (!this.chart) return this.#make();
     this.options.series.forEach((series, i) => {
+      this.chart.data.datasets[i].pointRadius = points.length === 1 ? 3 : 0; // One point makes no line.
       this.chart.data.datasets[i].data = points.map((point) => ({ x: point.x, y: point[series.name] ?? NaN }));
     });
     Object.assign(this.chart.options.scales.x, { min: frame.from, max: frame.to });
@@ -146,7 +147,7 @@ export function bars(parts, format, colourName = 'series-1') {
   const top = Math.max(1, ...parts.map((part) => part.value));
   return el('div', { class: 'bars' }, parts.map((part) => {
     const bar = el('span', { class: 'bar-fill', 'data-colour': colourName });
-    bar.style.width = `${Math.max(0.5, (100 * part.value) / top)}%`;
+    bar.style.width = `${part.value === 0 ? 0 : Math.max(0.5, (100 * part.value) / top)}%`;
     const name = part.href ? el('a', { href: part.href }, part.name) : part.name;
     return el('div', { class: 'bar-row' }, el('span', { class: 'bar-name', title: part.name }, name), el('span', { class: 'bar-track' }, bar), el('span', { class: 'bar-value' }, format(part.value)));
   }));

@@ -8,6 +8,8 @@ import { button, card, chip, el, link, severity, tile } from '../core/ui.js';
 
 // Who is connected, over which listener, and which groups have members.
 
+const LIST_MAX = 1000; // The broker gives no more at once.
+
 export function show(view) {
   const tiles = new Map();
   const tileBox = el('div', { class: 'tiles' });
@@ -39,7 +41,8 @@ export function show(view) {
       { name: 'verdict', title: 'Verdict', value: (g) => severity(g.verdict), sign: (g) => `${g.verdict}${g.cause}`, show: (g) => chip(g.verdict, g.cause) },
     ],
   });
-  view.root.append(el('h1', {}, 'Clients'), tileBox, missing, table.element, card('Groups with members', null, groups.element));
+  const more = el('p', { class: 'muted', hidden: true }, `Only the first ${count(LIST_MAX)} connections are shown.`);
+  view.root.append(el('h1', {}, 'Clients'), tileBox, missing, table.element, more, card('Groups with members', null, groups.element));
   missing.hidden = true;
   view.poll(async (signal) => {
     const [status, list, all] = await Promise.all([get('/status', signal), getIfThere('/connections', signal), get('/groups', signal)]);
@@ -53,6 +56,7 @@ export function show(view) {
     const told = Array.isArray(list); // Older brokers answer with counts.
     missing.hidden = told;
     table.element.hidden = !told;
+    more.hidden = !told || list.length < LIST_MAX;
     if (told) table.update(list);
     groups.update(all.filter((group) => group.members > 0));
   }, 3);

@@ -2,7 +2,7 @@ import { get, named, patch, post, query, remove, segment } from '../core/api.js'
 import { bytes, count, counted } from '../core/format.js';
 import { actionDialog } from '../core/dialog.js';
 import { decoded, groupQuery, link } from '../core/route.js';
-import { button, el, emptiness, tag } from '../core/ui.js';
+import { button, el, tag } from '../core/ui.js';
 
 // What can be done with a group. Everything shows its plan first; the broker makes the plan.
 
@@ -177,7 +177,7 @@ export function removeGroup(group) {
 export function diffTable(before, changes) {
   const row = ([key, value]) => el('tr', {}, el('td', {}, el('code', {}, key)), el('td', { class: 'old' }, before[key] ?? 'default'), el('td', { class: 'new' }, value ?? 'default'));
   const rows = Object.entries(changes);
-  if (rows.length === 0) return emptiness('Nothing would change.');
+  if (rows.length === 0) throw new Error('Nothing would change.'); // Then there is nothing to confirm.
   return el('div', { class: 'scroll' }, el('table', { class: 'plain diff' }, el('thead', {}, el('tr', {}, ['setting', 'now', 'then'].map((text) => el('th', {}, text)))), el('tbody', {}, rows.map(row))));
 }
 

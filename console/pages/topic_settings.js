@@ -33,7 +33,10 @@ export function settingsPanel(view, first) {
 const pathOf = (topic) => `/topics/${encodeURIComponent(topic.name)}`;
 
 function changeOne(view, topic, row) {
-  const change = (values) => ({ [row.key]: values.reset ? null : values.value });
+  const change = (values) => {
+    const wanted = values.reset ? null : values.value;
+    return wanted === row.value ? {} : { [row.key]: wanted };
+  };
   return actionDialog({
     title: `${row.key} of ${topic.name}`, verb: 'Apply',
     fields: [

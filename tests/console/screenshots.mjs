@@ -1,22 +1,29 @@
 #!/usr/bin/env node
 // Pictures of a running broker's console, for people and for the front page.
 //
-//     node screenshots.mjs URL DIR [WIDTHxHEIGHT-SCHEME...], such as 1920x1080-dark
+//     node screenshots.mjs URL DIR [--group NAME] [--stay SECONDS] [WIDTHxHEIGHT-SCHEME...], such as 1920x1080-dark
 //
 // Needs playwright-core (npm ci beside this file) and Debian's chromium. One picture a page, width and colour scheme:
-// DIR/overview-1440-light.png. The group shown is the one in most trouble, the topic the largest.
+// DIR/overview-1440-light.png. The group shown is the one in most trouble, unless one is named; the topic is the largest. The overview stays
+// open for SECONDS before its picture is taken, because its rates begin when it is opened.
+//
+// The pictures of the front page, with `tidemark demo` running for two minutes:
+//
+//     node screenshots.mjs URL ../../docs/pictures --group inventory --stay 60 1440x900-light
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 import { launchBrowser, openPage } from './harness.mjs';
 
 const VIEWS = ['1440x900-light', '1440x900-dark', '360x740-light', '360x740-dark'];
 const TROUBLE = ['ok', 'draining', 'paused', 'slow', 'rewound', 'stalled', 'stopped', 'at-risk'];
 
-export async function takeScreenshots(browser, url, folder, views = VIEWS) {
+export async function takeScreenshots(browser, url, folder, views = VIEWS, { group, stay = 0 } = {}) {
   mkdirSync(folder, { recursive: true });
-  const pages = await pagesOf(url);
+  const pages = await pagesOf(url, group);
   const taken = [];
   for (const view of views) {
     const [, width, height, scheme] = /^(\d+)x(\d+)-(light|dark)$/.exec(view) ?? [];
@@ -25,6 +32,7 @@ export async function takeScreenshots(browser, url, folder, views = VIEWS) {
     for (const [name, hash, ready] of pages) {
       await page.goto(`${url}/${hash}`);
       await page.locator(ready).first().waitFor();
+      if (name === 'overview') await pause(stay * 1000);
       await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
       const path = join(folder, `${name}-${width}-${scheme}.png`);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -37,7 +45,7 @@ export async function takeScreenshots(browser, url, folder, views = VIEWS) {
 }
 
 // [name, address, what tells that it is drawn]
-async function pagesOf(url) {
+async function pagesOf(url, wanted) {
   const ask = async (path) => (await fetch(`${url}/api/v1${path}`)).json();
   const [groups, topics, letters] = await Promise.all([ask('/groups'), ask('/topics'), ask('/dlq')]);
   const pages = [
@@ -45,7 +53,8 @@ async function pagesOf(url) {
     ['dead-letters', '#/dlq', '.list tbody tr, .list .empty:not([hidden])'], ['schedule', '#/schedule', '.bars, .empty:not([hidden])'], ['replays', '#/replays', '.list tbody tr, .list .empty:not([hidden])'],
     ['clients', '#/clients', '.tile'], ['storage', '#/storage', '.list tbody tr, .list .empty:not([hidden])'], ['settings', '#/settings', '.facts'],
   ];
-  const group = groups.sort((a, b) => TROUBLE.indexOf(b.verdict) - TROUBLE.indexOf(a.verdict))[0];
+  const troubled = groups.sort((a, b) => TROUBLE.indexOf(b.verdict) - TROUBLE.indexOf(a.verdict));
+  const group = wanted === undefined ? troubled[0] : troubled.find((candidate) => candidate.group === wanted);
   if (group) {
     const query = group.kind === 'queue' ? `kind=queue&topic=${encodeURIComponent(group.topics[0])}` : 'kind=stream';
     pages.push(['group', `#/group/${encodeURIComponent(group.group)}?${query}`, 'svg.map']);
@@ -60,14 +69,16 @@ async function pagesOf(url) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [url, folder, ...views] = process.argv.slice(2);
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { group: { type: 'string' }, stay: { type: 'string', default: '0' } } });
+  const [url, folder, ...views] = positionals;
   if (!url || !folder) {
-    console.error('usage: screenshots.mjs URL DIR [WIDTHxHEIGHT-SCHEME...]');
+    console.error('usage: screenshots.mjs URL DIR [--group NAME] [--stay SECONDS] [WIDTHxHEIGHT-SCHEME...]');
     process.exit(2);
   }
   const browser = await launchBrowser();
   try {
-    for (const one of await takeScreenshots(browser, url.replace(/\/$/, ''), folder, views.length > 0 ? views : VIEWS)) console.log(one.path);
+    const options = { group: values.group, stay: Number(values.stay) };
+    for (const one of await takeScreenshots(browser, url.replace(/\/$/, ''), folder, views.length > 0 ? views : VIEWS, options)) console.log(one.path);
   } finally {
     await browser.close();
   }
