@@ -46,6 +46,9 @@ struct TopicConfig {
   bool trim_when_acked = false;                         ///< What every group has finished is removed.
   bool record_headers = false;                          ///< Obey the headers of broker/publish_fields.h, whoever produces.
   std::chrono::milliseconds dedup_window = std::chrono::minutes(2);
+  std::chrono::milliseconds once_duration = std::chrono::seconds(100);  ///< Of Redis (XADD IDMP); by the time in entry ids.
+  std::uint32_t once_entries = 100;                                     ///< The same: of each producer.
+  std::int64_t once_since = 0;                                          ///< Entries below this offset are not in that window.
 };
 
 /// One configuration key as users see it.

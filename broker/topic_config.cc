@@ -45,6 +45,9 @@ const std::vector<ConfigKey>& keys() {
       {"min.cleanable.dirty.ratio", Type::decimal, "0.5", true, "share of new records that makes compaction worth it"},
       {"min.compaction.lag.ms", Type::integer, "0", true, "a record is not compacted before this age"},
       {"min.insync.replicas", Type::integer, "1", false, "one broker, one replica"},
+      {"once.duration.ms", Type::integer, "100000", true, "how long XADD IDMP knows an entry of a producer (XCFGSET IDMP-DURATION)"},
+      {"once.entries", Type::integer, "100", true, "how many entries of each producer XADD IDMP knows (XCFGSET IDMP-MAXSIZE)"},
+      {"once.since", Type::integer, "0", true, "XADD IDMP knows no entry below this offset; set by XCFGSET"},
       {"overflow", Type::text, "drop-oldest", true, "drop-oldest or refuse, when max.records is reached"},
       {"preallocate", Type::boolean, "true", false, "space is always taken before offsets"},
       {"record.headers", Type::boolean, "false", true, "obey tidemark-* record headers (delay, dedup id, priority)"},
@@ -85,6 +88,8 @@ Range range_of(std::string_view name) {
   constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
   if (name == "segment.bytes") return {64 * 1024, 2147483647};
   if (name == "dedup.window.ms") return {0, 604800000};
+  if (name == "once.duration.ms") return {1000, 86400000};
+  if (name == "once.entries") return {1, 10000};
   if (name == "max.message.bytes") return {1024, static_cast<std::int64_t>(8 * 1024 * 1024)};
   if (name == "segment.ms" || name == "flush.ms") return {1, kMax};
   if (name == "local.retention.bytes" || name == "local.retention.ms") return {-2, kMax};
@@ -231,6 +236,9 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "segment.ms") typed.segment_age = std::chrono::milliseconds(number(value));
     if (name == "max.message.bytes") typed.message_bytes_max = static_cast<std::uint32_t>(number(value));
     if (name == "dedup.window.ms") typed.dedup_window = std::chrono::milliseconds(number(value));
+    if (name == "once.duration.ms") typed.once_duration = std::chrono::milliseconds(number(value));
+    if (name == "once.entries") typed.once_entries = static_cast<std::uint32_t>(number(value));
+    if (name == "once.since") typed.once_since = number(value);
     if (name == "compression.type") typed.compression = value == "uncompressed" ? Codec::none : parse_codec(value);
     if (name == "record.headers") typed.record_headers = value == "true";
     if (name == "max.records" && number(value) >= 0) typed.records_max = static_cast<std::uint64_t>(number(value));

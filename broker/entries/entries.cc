@@ -110,6 +110,30 @@ void Entries::set_id(const RequestContext&, TopicPartition where, EntrySetId val
                                   [values](PartitionEntries& entries, auto answer) { entries.set_id(values, std::move(answer)); });
 }
 
+void Entries::set_once(const RequestContext& context, TopicPartition where, OnceSettings settings, Done<void> done) {
+  // Entries from here on count in the window as it is set now.
+  auto change = [impl = impl_, context, topic = where.topic, settings, done = std::move(done)](Result<Offset> end) mutable {
+    if (!end) return done(std::move(end).error());
+    const auto configure = [settings, since = *end](const Topic& old) {
+      ConfigMap config = old.config;
+      const bool other_duration = settings.duration && *settings.duration != old.effective.once_duration;
+      const bool other_entries = settings.entries && *settings.entries != old.effective.once_entries;
+      if (other_duration) config["once.duration.ms"] = std::to_string(settings.duration->count());
+      if (other_entries) config["once.entries"] = std::to_string(*settings.entries);
+      if (other_duration || other_entries) config["once.since"] = std::to_string(since.value);
+      return Result<ConfigMap>(std::move(config));
+    };
+    impl->on_metadata<void>(std::move(done), [impl, topic, configure](Done<void> answer) {
+      impl->broker.alter(topic, configure, false, [answer = std::move(answer)](Result<std::shared_ptr<const Topic>> altered) mutable {
+        if (!altered) return answer(std::move(altered).error());
+        answer(Status());
+      });
+    });
+  };
+  impl_->on_entries<Offset>(where, true, std::move(change),
+                            [](PartitionEntries& entries, Done<Offset> answer) { answer(entries.staged_end()); });
+}
+
 // --- Looking.
 
 void Entries::read(const RequestContext&, TopicPartition where, EntryRange range, Done<EntryBatch> done) {

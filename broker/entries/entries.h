@@ -31,8 +31,10 @@ class Entries {
 
   // --- Records.
 
-  /// Further errors: batch_too_large (the entry against max.message.bytes), quarantined, invalid_argument (an id was asked for where ids
-  /// follow from offsets), invalid_topic_name (with `create`).
+  /// Further errors: batch_too_large (the entry against max.message.bytes), quarantined, invalid_argument (an id, or `once`, was asked for
+  /// where ids follow from offsets), invalid_topic_name (with `create`).
+  /// The window of what was added once is durable: it is read back from the log after a restart. Entries below the log start then are
+  /// forgotten.
   void append(const RequestContext& context, TopicPartition where, EntryAppend entry, Done<EntryAppended> done);
   /// Deletes; answers per id whether it was there. Moves max_deleted. Of every protocol's readers, none is served a deleted record again.
   /// Further errors: quarantined, io_error (an entry cannot be looked up).
@@ -41,6 +43,9 @@ class Entries {
   void trim(const RequestContext& context, TopicPartition where, EntryTrim trim, Done<std::uint64_t> done);
   /// invalid_argument where ids follow from offsets.
   void set_id(const RequestContext& context, TopicPartition where, EntrySetId values, Done<EntryRefusal> done);
+
+  /// Where a setting differs from the one there is, what was added once is forgotten. invalid_config: out of range.
+  void set_once(const RequestContext& context, TopicPartition where, OnceSettings settings, Done<void> done);
 
   // --- Looking.
 

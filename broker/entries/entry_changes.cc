@@ -66,6 +66,47 @@ Offset trimmed_start(const EntryDraft& draft, const EntryTrim& trim, Offset end,
   return std::min(draft.before.deleted.behind_kept(draft.log_start, length - trim.max_length), end);
 }
 
+std::uint64_t trim_singly(EntryDraft& draft, const EntryTrim& trim, Offset end, Offset min_id_at,
+                          const std::function<bool(Offset)>& may_go) {
+  const Nodes nodes(trim.node_entries, end);
+  const bool by_length = trim.kind == EntryTrim::Kind::max_length;
+  std::uint64_t length = draft.length(end);
+  std::uint64_t removed = 0;
+  std::size_t refused = 0;
+  Offset at = draft.log_start;
+  const auto enough = [&] { return by_length ? length <= trim.max_length : at >= min_id_at; };
+  while (at < end && !enough() && refused < kTrimRefusedMax) {
+    const Offset behind = nodes.end_of(at);
+    const std::uint64_t live = draft.live(at, behind);
+    if (trim.limit != 0 && removed + live > trim.limit) break;
+    const bool last_node = by_length ? length - live < trim.max_length : behind > min_id_at;
+    const std::size_t pages = draft.before.deleted.pages() + draft.deleted.pages();
+    if (pages >= kDeletedPagesMax || draft.deleted.count() >= EntryChanges::kDeletesPerRecord) break;
+    for (; at < behind && !enough(); at = at + 1) {
+      if (draft.gone(at)) continue;
+      if (!may_go(at)) {
+        ++refused;
+        continue;
+      }
+      draft.deleted.add(at, at + 1);
+      --length;
+      ++removed;
+    }
+    close_up(draft);
+    if (last_node) break;
+  }
+  return removed;
+}
+
+void close_up(EntryDraft& draft) {
+  for (;;) {
+    const Offset kept = draft.deleted.first_kept(draft.before.deleted.first_kept(draft.log_start));
+    if (kept == draft.log_start) break;
+    draft.log_start = kept;
+  }
+  draft.deleted.forget_below(draft.log_start);
+}
+
 void EntryChanges::push(std::shared_ptr<Change> change) {
   waiting_.push_back(std::move(change));
   run();

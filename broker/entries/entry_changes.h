@@ -45,6 +45,19 @@ struct EntryDraft {
 /// Pre: draft.deleted is empty, draft.log_start <= end.
 Offset trimmed_start(const EntryDraft& draft, const EntryTrim& trim, Offset end, Offset min_id_at);
 
+/// Beyond this many pages with scattered deletes (some 50 MiB) deletes are refused until the log start has passed some.
+inline constexpr std::size_t kDeletedPagesMax = 262'144;
+/// trim_singly() ends behind so many entries that may not go, so that a shard does not stand still for them.
+inline constexpr std::size_t kTrimRefusedMax = 1'000'000;
+
+/// Trims entry by entry what `may_go` lets go: it is asked once for each entry in question, in their order. Approximate trims are exact
+/// then, but for their limit, and what may not go does not end the trim (streamTrim() of Redis 8.2). Answers how many go. Ends early where
+/// scattered deletes reach their bounds. Pre: as trimmed_start().
+std::uint64_t trim_singly(EntryDraft& draft, const EntryTrim& trim, Offset end, Offset min_id_at,
+                          const std::function<bool(Offset)>& may_go);
+/// The log start moves over what is gone: then files can go.
+void close_up(EntryDraft& draft);
+
 /// The changes of one partition in the order in which they were asked for: each waits until it is ready (what it needs to know has been
 /// read, what was appended before it is flushed), is then decided against all before it, and answered when it is recorded. One record is
 /// under way at a time; what has become ready meanwhile goes together into the next.

@@ -9,8 +9,16 @@ namespace {
 constexpr std::string_view kKey = "key";
 constexpr std::string_view kValue = "value";
 constexpr std::size_t kIdBytes = 16;
+constexpr std::size_t kOnceBytes = 32;
 
-bool says_id(const HeaderView& header) { return header.name == kEntryIdHeader && header.value && header.value->size() == kIdBytes; }
+bool is_id_size(std::size_t size) { return size == kIdBytes || size == kIdBytes + kOnceBytes; }
+bool says_id(const HeaderView& header) { return header.name == kEntryIdHeader && header.value && is_id_size(header.value->size()); }
+
+void store(std::byte* at, const DedupId& id) {
+  store_be(at, id.high);
+  store_be(at + 8, id.low);
+}
+DedupId load(const std::byte* at) { return {load_be<std::uint64_t>(at), load_be<std::uint64_t>(at + 8)}; }
 
 std::string_view text_of(const std::optional<ByteView>& bytes) { return bytes ? as_text(*bytes) : std::string_view(); }
 
@@ -38,13 +46,17 @@ std::int64_t entry_timestamp(EntryId id) {
   return static_cast<std::int64_t>(std::min(id.ms, kMax));
 }
 
-EntryRecord::EntryRecord(EntryId id, std::span<const EntryField> fields, bool say_id) {
+EntryRecord::EntryRecord(EntryId id, std::span<const EntryField> fields, bool say_id, const std::optional<EntryOnce>& once) {
   std::size_t leading = leading_fields(fields);
   headers_.reserve(fields.size() - leading + 1);
-  if (say_id) {
+  if (say_id || once) {
     store_be(id_bytes_.data(), id.ms);
     store_be(id_bytes_.data() + 8, id.seq);
-    headers_.push_back({kEntryIdHeader, ByteView(id_bytes_)});
+    if (once) {
+      store(id_bytes_.data() + kIdBytes, once->producer);
+      store(id_bytes_.data() + kIdBytes + 16, once->entry);
+    }
+    headers_.push_back({kEntryIdHeader, ByteView(id_bytes_).first(once ? kIdBytes + kOnceBytes : kIdBytes)});
   }
   for (const EntryField& field : fields.subspan(leading)) headers_.push_back({field.name, as_bytes(field.value)});
   if (leading > 0 && fields[0].name == kKey) input_.key = as_bytes(fields[0].value);
@@ -55,13 +67,13 @@ EntryRecord::EntryRecord(EntryId id, std::span<const EntryField> fields, bool sa
 
 bool fields_need_id(std::span<const EntryField> fields) {
   const std::size_t leading = leading_fields(fields);
-  return leading < fields.size() && fields[leading].name == kEntryIdHeader && fields[leading].value.size() == kIdBytes;
+  return leading < fields.size() && fields[leading].name == kEntryIdHeader && is_id_size(fields[leading].value.size());
 }
 
 std::size_t entry_bytes_bound(std::span<const EntryField> fields) {
   constexpr std::size_t kPerRecord = 32 + 2 * 5;  // Lengths, deltas, the number of headers, a key and a value that are not there.
   constexpr std::size_t kPerField = 2 * 5;
-  std::size_t bytes = kBatchHeaderBytes + kPerRecord + kEntryIdHeader.size() + kIdBytes + kPerField;
+  std::size_t bytes = kBatchHeaderBytes + kPerRecord + kEntryIdHeader.size() + kIdBytes + kOnceBytes + kPerField;
   for (const EntryField& field : fields) bytes += field.name.size() + field.value.size() + kPerField;
   return bytes;
 }
@@ -71,6 +83,13 @@ std::optional<EntryId> said_id(const RecordView& record) {
   const std::optional<HeaderView> first = record.first_header();
   if (!first || !says_id(*first)) return std::nullopt;
   return EntryId{load_be<std::uint64_t>(first->value->data()), load_be<std::uint64_t>(first->value->data() + 8)};
+}
+
+std::optional<EntryOnce> said_once(const RecordView& record) {
+  if (record.header_count == 0) return std::nullopt;
+  const std::optional<HeaderView> first = record.first_header();
+  if (!first || !says_id(*first) || first->value->size() != kIdBytes + kOnceBytes) return std::nullopt;
+  return EntryOnce{load(first->value->data() + kIdBytes), load(first->value->data() + kIdBytes + 16)};
 }
 
 std::size_t append_fields(const RecordView& record, std::vector<EntryField>& fields) {

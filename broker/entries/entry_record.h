@@ -9,6 +9,7 @@
 
 #include <boost/container/small_vector.hpp>
 
+#include "broker/entries/once_window.h"
 #include "broker/entry_id.h"
 #include "storage/base/bytes.h"
 #include "storage/base/result.h"
@@ -23,7 +24,7 @@
 /// Ids: the millisecond is the record's timestamp. The first record of a batch has sequence 0; a record that follows one of the same
 /// millisecond has its sequence plus the distance of their offsets; any other 0 again. A record whose id is another one says so in the
 /// header `tidemark-id` (16 bytes: ms, seq, big-endian), which is its first and no field. So a batch is understood alone, and the header is
-/// rare.
+/// rare. A record that was added once (EntryOnce) says there by what it is told: 32 more bytes, producer and entry.
 namespace tidemark::broker {
 
 struct EntryField {
@@ -53,15 +54,15 @@ std::int64_t entry_timestamp(EntryId id);
 /// The record of an entry: its views point into the fields given, and into this object, which must not move while `input` is used.
 class EntryRecord {
  public:
-  /// `say_id`: the id is not the implied one, or must not depend on it.
-  EntryRecord(EntryId id, std::span<const EntryField> fields, bool say_id);
+  /// `say_id`: the id is not the implied one, or must not depend on it. With `once` it is said in any case.
+  EntryRecord(EntryId id, std::span<const EntryField> fields, bool say_id, const std::optional<EntryOnce>& once = {});
   EntryRecord(const EntryRecord&) = delete;
   EntryRecord& operator=(const EntryRecord&) = delete;
 
   const RecordInput& input() const { return input_; }
 
  private:
-  std::array<std::byte, 16> id_bytes_;
+  std::array<std::byte, 48> id_bytes_;
   boost::container::small_vector<HeaderView, 8> headers_;  ///< Most entries have few fields, and there is one of these for each entry.
   RecordInput input_;
 };
@@ -74,6 +75,9 @@ std::size_t entry_bytes_bound(std::span<const EntryField> fields);
 
 /// The id that the record's hidden header says.
 std::optional<EntryId> said_id(const RecordView& record);
+
+/// By what the record is told to be added once.
+std::optional<EntryOnce> said_once(const RecordView& record);
 
 /// Appends the record's fields to `fields`; views into the record. Returns how many.
 std::size_t append_fields(const RecordView& record, std::vector<EntryField>& fields);

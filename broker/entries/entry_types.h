@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -53,10 +54,20 @@ struct EntryTrim {
   std::uint32_t node_entries = 100;  ///< At least 1.
 };
 
+/// What becomes of an entry that is to go while a group needs it: it was not given to it yet, or is not finished.
+enum class EntryReferences {
+  keep,     ///< It goes; what groups remember of it stays theirs (Redis KEEPREF).
+  drop,     ///< It goes, and groups forget it (DELREF).
+  respect,  ///< It stays (ACKED).
+};
+
 struct EntryAppend {
   EntryIdAsked id;
   std::vector<EntryField> fields;  ///< At least one.
   Slice owner;                     ///< Keeps the bytes of `fields`.
+  /// Where ids are times: an entry that was added once in the topic's window (`once.duration.ms`, `once.entries`) is not added again; the
+  /// answer is the first one's.
+  std::optional<EntryOnce> once;
   /// After the append, so that the entry itself can go; the answer comes when both are durable.
   std::optional<EntryTrim> trim;
   /// A topic that does not exist is made (Entries::create); otherwise the answer is unknown_topic.
@@ -67,6 +78,13 @@ struct EntryAppended {
   EntryRefusal refused = EntryRefusal::none;  ///< Anything else: nothing was appended, the rest says nothing.
   EntryId id;
   Offset offset;
+  bool duplicate = false;  ///< It was there already (EntryAppend::once); nothing was appended or trimmed.
+};
+
+/// What XCFGSET sets. What is absent stays.
+struct OnceSettings {
+  std::optional<std::chrono::milliseconds> duration;  ///< 1 s to a day.
+  std::optional<std::uint32_t> entries;               ///< Of each producer; 1 to 10 000.
 };
 
 /// XSETID. What is absent stays.

@@ -26,7 +26,8 @@ PartitionEntries::PartitionEntries(Partition& partition, EntryValues recovered)
       gathered_(std::make_unique<Gathered>()),
       changes_([this] { return begin_draft(); },
                [this](const EntryDraft& draft, UniqueFunction<void(Status)> done) { record(draft, std::move(done)); },
-               [this](EntryDraft&& draft, bool recorded) { apply(std::move(draft), recorded); }) {}
+               [this](EntryDraft&& draft, bool recorded) { apply(std::move(draft), recorded); }),
+      once_(partition.services_.dedup) {}
 
 PartitionEntries::~PartitionEntries() = default;
 
@@ -42,6 +43,10 @@ EntryId PartitionEntries::readable_last() const {
 void PartitionEntries::append(EntryAppend entry, Done<EntryAppended> done) {
   if (!has_ids() && entry.id.kind != EntryIdAsked::Kind::automatic) {
     return done(Error{Errc::invalid_argument, "ids of '" + partition_.name() + "' follow from its offsets: only * can be asked for"});
+  }
+  if (!has_ids() && entry.once) {
+    return done(
+        Error{Errc::invalid_argument, "ids of '" + partition_.name() + "' follow from its offsets: IDMP goes by ids that are times"});
   }
   if (entry.fields.empty()) return done(Error{Errc::invalid_argument, "an entry has at least one field"});
   if (entry.trim && changes_.full()) return done(Error{Errc::overloaded, "too many changes of " + partition_.name() + " are waiting"});
@@ -63,6 +68,8 @@ void PartitionEntries::append(EntryAppend entry, Done<EntryAppended> done) {
 bool PartitionEntries::stage(PendingEntry& pending) {
   Partition& partition = partition_;
   const Timestamp now = partition.services_.runtime.clock().now();
+  if (pending.entry.once && !once_ready()) return false;
+  if (pending.entry.once && answer_duplicate(pending, ms_of(now))) return true;
   ChosenId chosen;
   if (has_ids()) chosen = choose_id(pending.entry.id, staged_last_, ms_of(now));
   if (chosen.refused != EntryRefusal::none) {
@@ -85,7 +92,8 @@ bool PartitionEntries::stage(PendingEntry& pending) {
   const bool say_id =
       has_ids() && (fields_need_id(pending.entry.fields) || gathered_->ids.implied(offset, entry_timestamp(chosen.id)) != chosen.id);
   const std::int64_t time_ms = has_ids() ? entry_timestamp(chosen.id) : now.time_since_epoch().count();
-  gathered_->add(EntryRecord(chosen.id, pending.entry.fields, say_id), time_ms, offset, chosen.id);
+  gathered_->add(EntryRecord(chosen.id, pending.entry.fields, say_id, pending.entry.once), time_ms, offset, chosen.id);
+  if (pending.entry.once) once_.add(*pending.entry.once, {chosen.id, offset}, partition.config().once_entries);
   if (has_ids()) staged_last_ = chosen.id;
 
   const EntryAppended answer{.refused = EntryRefusal::none, .id = chosen.id, .offset = offset};

@@ -44,8 +44,11 @@ class PartitionEntries {
 
   // --- What clients ask for.
   void append(EntryAppend entry, Done<EntryAppended> done);
-  void remove(std::vector<EntryId> ids, Done<std::vector<bool>> done);
-  void trim(EntryTrim trim, Done<std::uint64_t> done);
+  /// Asked for each id in their order, when the removal is decided, with its place if it is there: false keeps it. May not call back.
+  using RemovalJudge = std::function<bool(std::size_t index, const std::optional<EntryPlace>& place)>;
+  void remove(std::vector<EntryId> ids, Done<std::vector<bool>> done, RemovalJudge judge = {});
+  /// `may_go`: trim_singly().
+  void trim(EntryTrim trim, Done<std::uint64_t> done, std::function<bool(Offset)> may_go = {});
   void set_id(EntrySetId values, Done<EntryRefusal> done);
   void read(const EntryRange& range, Done<EntryBatch> done);
   void find(std::vector<EntryId> ids, Done<std::vector<std::optional<EntryPlace>>> done);
@@ -58,6 +61,8 @@ class PartitionEntries {
 
   // --- What the partition needs.
   bool has_ids() const;
+  /// Behind all that was appended so far.
+  Offset staged_end() const;
   const DeletedOffsets& deleted() const { return values_.deleted; }
   /// The log start moves to `before` (at most the watermark), recorded; in turn with the other changes.
   void move_start(Offset before, Done<Offset> done);
@@ -110,7 +115,6 @@ class PartitionEntries {
   struct Search;
 
   EntryIdMode mode() const;
-  Offset staged_end() const;
   EntryId readable_last() const;
   std::size_t gather_bytes_max() const;
   void when_flushed(Offset end, Task task);
@@ -120,13 +124,19 @@ class PartitionEntries {
   void ready(const std::shared_ptr<EntryChanges::Change>& change, Status status = {});
   std::shared_ptr<TrimChange> begin_trim(EntryTrim trim, Offset end, Done<std::uint64_t> done);
   void ready(const std::shared_ptr<TrimChange>& trim);
-  void decide_removal(EntryDraft& draft, const std::vector<std::optional<EntryPlace>>& places, std::vector<bool>& removed) const;
+  std::vector<bool> decide_removal(EntryDraft& draft, const std::vector<std::optional<EntryPlace>>& places,
+                                   const RemovalJudge& judge) const;
   void decide_set_id(EntryDraft& draft, SetIdChange& change) const;
   void look_up_top(std::shared_ptr<SetIdChange> change);
   EntryDraft begin_draft() const;
   void record(const EntryDraft& draft, UniqueFunction<void(Status)> done);
   void apply(EntryDraft&& draft, bool recorded);
   void show(EntryDraft&& draft);
+  // What is added once: partition_entry_once.cc.
+  bool once_ready();
+  void load_once();
+  void once_loaded(Status loaded);
+  bool answer_duplicate(PendingEntry& pending, std::uint64_t now_ms);
   void find_batch(EntryId id, Done<Offset> done);
   void scan(std::shared_ptr<Scan> scan);
   void scan_on(std::shared_ptr<Scan> scan);
@@ -146,6 +156,9 @@ class PartitionEntries {
   std::size_t set_ids_ = 0;
   bool recording_ = false;
   std::list<Listening> listeners_;
+  OnceWindow once_;
+  enum class OnceState { unknown, loading, ready } once_state_ = OnceState::unknown;
+  std::int64_t once_since_ = 0;  ///< What the window was made for.
 };
 
 }  // namespace tidemark::broker

@@ -8,8 +8,6 @@
 namespace tidemark::broker {
 namespace {
 
-/// Some 50 MiB: beyond, deletes are refused until the log start has passed some.
-constexpr std::size_t kDeletedPagesMax = 262'144;
 constexpr std::size_t kIdsMax = 500'000;  ///< Of one call, so that it fits into one record.
 
 }  // namespace
@@ -18,6 +16,7 @@ struct PartitionEntries::TrimChange {
   EntryTrim trim;
   Offset end;  ///< Of what it counts.
   Offset min_id_at;
+  std::function<bool(Offset)> may_go;  ///< Empty: everything may.
   std::uint64_t removed = 0;
   std::weak_ptr<EntryChanges::Change> change;  ///< Held by the line it stands in.
 };
@@ -57,20 +56,23 @@ void PartitionEntries::ready(const std::shared_ptr<EntryChanges::Change>& change
 
 // --- Deletes.
 
-void PartitionEntries::remove(std::vector<EntryId> ids, Done<std::vector<bool>> done) {
+void PartitionEntries::remove(std::vector<EntryId> ids, Done<std::vector<bool>> done, RemovalJudge judge) {
   if (Status refused = refuse_change(); !refused) return done(std::move(refused).error());
   if (ids.size() > kIdsMax) return done(Error{Errc::overloaded, "at most " + std::to_string(kIdsMax) + " entries can be deleted at once"});
   struct Removal {
+    RemovalJudge judge;
     std::vector<std::optional<EntryPlace>> places;
     std::vector<bool> removed;
     std::weak_ptr<EntryChanges::Change> change;
   };
   auto removal = std::make_shared<Removal>();
-  auto change = make_change([this, removal](EntryDraft& draft) { decide_removal(draft, removal->places, removal->removed); },
-                            [removal, done = std::move(done)](Status recorded) mutable {
-                              if (recorded) return done(std::move(removal->removed));
-                              done(std::move(recorded).error());
-                            });
+  removal->judge = std::move(judge);
+  auto change =
+      make_change([this, removal](EntryDraft& draft) { removal->removed = decide_removal(draft, removal->places, removal->judge); },
+                  [removal, done = std::move(done)](Status recorded) mutable {
+                    if (recorded) return done(std::move(removal->removed));
+                    done(std::move(recorded).error());
+                  });
   removal->change = change;
   changes_.push(std::move(change));
   // Only what was appended before this can be meant.
@@ -91,21 +93,19 @@ void PartitionEntries::remove(std::vector<EntryId> ids, Done<std::vector<bool>> 
   });
 }
 
-void PartitionEntries::decide_removal(EntryDraft& draft, const std::vector<std::optional<EntryPlace>>& places,
-                                      std::vector<bool>& removed) const {
-  removed.assign(places.size(), false);
+std::vector<bool> PartitionEntries::decide_removal(EntryDraft& draft, const std::vector<std::optional<EntryPlace>>& places,
+                                                   const RemovalJudge& judge) const {
+  std::vector<bool> removed(places.size(), false);
   for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!places[i] || draft.gone(places[i]->offset)) continue;
+    const bool there = places[i] && !draft.gone(places[i]->offset);
+    const bool may_go = !judge || judge(i, there ? places[i] : std::nullopt);
+    if (!there || !may_go) continue;
     removed[i] = true;
     draft.deleted.add(places[i]->offset, places[i]->offset + 1);
     draft.max_deleted = std::max(draft.max_deleted_now(), places[i]->id);
   }
-  // Without a hole before the first entry the log start moves, and files can go.
-  for (;;) {
-    const Offset kept = draft.deleted.first_kept(draft.before.deleted.first_kept(draft.log_start));
-    if (kept == draft.log_start) break;
-    draft.log_start = kept;
-  }
+  close_up(draft);
+  return removed;
 }
 
 // --- Trims.
@@ -117,6 +117,10 @@ std::shared_ptr<PartitionEntries::TrimChange> PartitionEntries::begin_trim(Entry
   auto change = make_change(
       [state](EntryDraft& draft) {
         if (state->end <= draft.log_start) return;
+        if (state->may_go) {
+          state->removed = trim_singly(draft, state->trim, state->end, state->min_id_at, state->may_go);
+          return;
+        }
         const Offset start = trimmed_start(draft, state->trim, state->end, state->min_id_at);
         state->removed = draft.live(draft.log_start, start);
         draft.log_start = start;
@@ -140,10 +144,11 @@ void PartitionEntries::ready(const std::shared_ptr<TrimChange>& trim) {
   });
 }
 
-void PartitionEntries::trim(EntryTrim trim, Done<std::uint64_t> done) {
+void PartitionEntries::trim(EntryTrim trim, Done<std::uint64_t> done, std::function<bool(Offset)> may_go) {
   if (Status refused = refuse_change(); !refused) return done(std::move(refused).error());
   const Offset end = staged_end();
   std::shared_ptr<TrimChange> state = begin_trim(trim, end, std::move(done));
+  state->may_go = std::move(may_go);
   when_flushed(end, [this, state = std::move(state)] { ready(state); });
 }
 

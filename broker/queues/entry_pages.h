@@ -99,8 +99,10 @@ struct EntryPage {
   bool is_changed = false;                  ///< It is in the list of changed pages.
   std::uint64_t members = 0;                ///< Bits of members that may have an entry here.
   std::int64_t next_due = kNever;           ///< No due time in here is earlier.
-  std::unique_ptr<Ids> ids;                 ///< In windows that keep ids.
-  EntryId first_id = EntryId::max();        ///< None in here was ever lower.
+  /// No entry in here that can be claimed comes before this in the line of those (queue_window_idle.cc).
+  std::int64_t oldest = std::numeric_limits<std::int64_t>::min();
+  std::unique_ptr<Ids> ids;           ///< In windows that keep ids.
+  EntryId first_id = EntryId::max();  ///< None in here was ever lower.
 };
 
 /// The pages of a window that have something to tell: found by number in O(1), walked in order, and indexed by what they have to offer,

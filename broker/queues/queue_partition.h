@@ -24,11 +24,13 @@ namespace tidemark::broker {
 class ReceiveOffer {
  public:
   /// `offered` runs once, on any shard, with the partition that has something.
-  ReceiveOffer(std::string member, bool new_only, std::function<void(std::int32_t)> offered)
-      : member_(std::move(member)), new_only_(new_only), offered_(std::move(offered)) {}
+  /// `claims`: also tell it when something was given back that waits for a claim.
+  ReceiveOffer(std::string member, bool new_only, std::function<void(std::int32_t)> offered, bool claims = false)
+      : member_(std::move(member)), new_only_(new_only), claims_(claims), offered_(std::move(offered)) {}
 
   const std::string& member() const { return member_; }
   bool new_only() const { return new_only_; }
+  bool claims() const { return claims_; }
   bool over() const { return over_.load(std::memory_order_acquire); }
   /// True for exactly one caller, over all of offer() and withdraw().
   bool offer(std::int32_t partition) {
@@ -41,6 +43,7 @@ class ReceiveOffer {
  private:
   const std::string member_;
   const bool new_only_;
+  const bool claims_;
   const std::function<void(std::int32_t)> offered_;
   std::atomic<bool> over_ = false;
 };
@@ -74,6 +77,11 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   void take(Take take, Done<ReceivedPartition> done);
   /// Offers as soon as there is something the member may have; at once if there is.
   void wait(std::shared_ptr<ReceiveOffer> offer);
+
+  /// How often something was given back to wait for a claim, since the start.
+  std::uint64_t given_back() const { return given_back_; }
+  /// It was, just now.
+  void note_given_back();
 
   /// Makes changes that need no reading and answers when they are flushed. disk_full, and no call, while the state log is behind.
   template <class T>
@@ -151,6 +159,7 @@ class QueuePartition : public std::enable_shared_from_this<QueuePartition> {
   std::optional<TimerId> timer_;
   Timestamp timer_due_{};
   Offset seen_start_;
+  std::uint64_t given_back_ = 0;
   std::string stalled_;
   std::optional<Error> closed_;
   bool stopped_ = true;  ///< Not begun yet, or over.

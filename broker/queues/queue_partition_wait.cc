@@ -91,6 +91,14 @@ void QueuePartition::wait(std::shared_ptr<ReceiveOffer> offer) {
   arm();
 }
 
+void QueuePartition::note_given_back() {
+  ++given_back_;
+  for (const std::shared_ptr<ReceiveOffer>& waiting : offers_) {
+    if (waiting->claims()) waiting->offer(key_.partition);
+  }
+  std::erase_if(offers_, [](const auto& waiting) { return waiting->over(); });
+}
+
 /// To as many as there are records, in the order they came.
 void QueuePartition::offer_around() {
   if (offers_.empty()) return unwatch();

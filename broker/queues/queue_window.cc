@@ -146,6 +146,7 @@ void QueueWindow::Impl::enter(EntryPage& page, Offset offset) {
     ++page.by_state[static_cast<std::size_t>(state)];
     count(entry, 1);
     if (state == EntryState::acquired) page.members |= EntryPage::member_bit(entry.member);
+    note_in_line(page, entry);
     if (state == EntryState::dying) dying.insert(offset.value);
     if (holds_floor(state)) floor_hint = std::min(floor_hint, offset.value);
     if (entry.due() != 0) pages.due_at(page, entry.due());

@@ -98,6 +98,19 @@ struct EntryClaim {
   EntryId id;          ///< For `force`, in groups that keep ids.
 };
 
+/// A record that its member, or somebody for it, gives back.
+struct EntryGiveBack {
+  Offset offset;
+  enum class Kind : std::uint8_t {
+    silent,  ///< The last hand-out does not count.
+    fail,    ///< It counts.
+    fatal,   ///< It counts as if all had been used up.
+  } kind = Kind::fail;
+  std::optional<std::uint32_t> deliveries;  ///< Set to this, whatever the kind.
+  bool force = false;                       ///< Also an offset that is not unfinished; the record must exist.
+  EntryId id;                               ///< For `force`, in groups that keep ids.
+};
+
 enum class Settled : std::uint8_t {
   ok,
   not_delivered,    ///< It was never handed out.
@@ -184,6 +197,14 @@ class QueueWindow {
   std::optional<StreamPosition> stream_position() const;
   /// First unfinished entry with that id or a higher one, in windows that keep ids.
   std::optional<Offset> find_id(EntryId id) const;
+  /// What Redis calls pending: somebody has it; or it was given back, and only a claim hands it out.
+  bool is_pending(const PendingEntry& entry) const;
+  std::uint64_t pending() const;
+  /// The first `max` of the pending entries that nobody has, by when they were given back, and behind them of those handed out at `until`
+  /// or earlier, by that time. O(pages) and what is in those pages that have such an entry.
+  std::vector<Offset> idle(Timestamp until, std::size_t max) const;
+  /// When the first of the entries that somebody has since later than `until` was handed out, or a little earlier; nullopt: there is none.
+  std::optional<Timestamp> next_idle(Timestamp until) const;
   struct BlockedKey {
     std::uint64_t key = 0;
     Offset by;  ///< The entry that blocks it.
@@ -240,6 +261,9 @@ class QueueWindow {
   /// Back at once, uncounted; but where hand-outs count, the last one allowed was this. `forget_delivery`: this hand-out did not happen
   /// (Redis XNACK SILENT).
   Settled release(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, bool forget_delivery, Timestamp now);
+  /// Redis XNACK. Where the group hands out nothing twice by itself, the entry waits for a claim, without a member; else it is released,
+  /// failed or rejected. False: it is not pending.
+  bool give_back(const EntryGiveBack& asked, Timestamp now);
   /// Dead at once.
   Settled reject(Offset offset, std::optional<std::string_view> member, std::uint32_t deliveries, std::string_view reason, Timestamp now);
   /// The lease runs `ack.timeout` (or `lease`) from now.

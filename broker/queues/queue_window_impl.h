@@ -112,6 +112,12 @@ struct QueueWindow::Impl {
   bool offered(const QueueEntry& entry) const {
     return entry.state() == EntryState::available && (settings->redelivers || !entry.handed_out());
   }
+  /// Nobody has it, and only a claim hands it out again.
+  bool given_back(const QueueEntry& entry) const {
+    return entry.state() == EntryState::available && entry.handed_out() && !settings->redelivers;
+  }
+  bool claimable(const QueueEntry& entry) const;
+  void note_in_line(EntryPage& page, const QueueEntry& entry);
   bool suspect(const QueueEntry& entry) const {
     const std::uint32_t from = settings->suspect_from();
     return from != 0 && (settings->count_deliveries ? entry.deliveries : entry.failures) >= from;

@@ -168,6 +168,7 @@ void QueueWindow::trimmed(Offset log_start) {
   const unsigned states = w.settings->keeps_ids ? kUnfinished & ~mask_of(EntryState::acquired) : kUnfinished;
   for (const Offset offset : w.offsets_in({0}, log_start, states)) {
     if (w.in_move(offset)) continue;  // The copy may be on its way; end_move() hears whether it was lost.
+    if (w.settings->keeps_ids && w.given_back(*w.pages.entry(offset))) continue;
     w.finish(offset);
     ++w.counts.gone;
     w.must_tell = true;

@@ -8,7 +8,6 @@
 namespace tidemark::broker {
 namespace {
 
-constexpr Offset kEnd{std::numeric_limits<std::int64_t>::max()};
 /// Looked at per claimed entry, as in Redis.
 constexpr std::size_t kAttemptsFactor = 10;
 
@@ -157,7 +156,7 @@ Chosen choose_idle(const QueuePartition& queue, Partition& log, const StreamClai
     if (!is_there(log, log.entries().deleted(), one.offset)) {
       chosen.deleted.push_back(one);
       --left;
-    } else if (queue.now() - one.row.delivered >= claim.min_idle || claim.min_idle.count() == 0) {
+    } else if (queue.now() - one.row.delivered >= claim.min_idle || claim.min_idle.count() == 0 || one.row.idle == kNobodyHas) {
       chosen.entries.push_back(one);
       --left;
     }
@@ -186,7 +185,7 @@ void StreamGroups::claim_idle(const RequestContext&, StreamGroupName name, Strea
     std::vector<HeldEntry> held;
     // One more than is looked at: where to go on.
     const std::size_t most = std::min(claim.count, kStreamRowsMax / kAttemptsFactor) * kAttemptsFactor + 1;
-    queue->window().visit(from, kEnd, kHeldStates, std::nullopt, [&](const PendingEntry& entry) {
+    visit_pending(queue->window(), from, std::nullopt, [&](const PendingEntry& entry) {
       held.push_back(held_entry(*queue, entry));
       return held.size() < most;
     });

@@ -23,6 +23,13 @@ std::size_t bytes_of(const Entry& entry) {
 
 }  // namespace
 
+void visit_pending(QueueWindow& window, Offset from, std::optional<std::string_view> member,
+                   const std::function<bool(const PendingEntry&)>& visit) {
+  constexpr Offset kEnd{std::numeric_limits<std::int64_t>::max()};
+  constexpr unsigned kStates = 1U << static_cast<unsigned>(EntryState::acquired) | 1U << static_cast<unsigned>(EntryState::available);
+  window.visit(from, kEnd, kStates, member, [&](const PendingEntry& entry) { return !window.is_pending(entry) || visit(entry); });
+}
+
 // --- From ids to offsets and back.
 
 std::optional<EntryId> known_id(const QueuePartition& queue, const PendingEntry& entry) {
@@ -83,6 +90,10 @@ HeldEntry held_entry(const QueuePartition& queue, const PendingEntry& entry) {
   held.row.delivered = entry.delivered;
   held.row.deliveries = entry.deliveries;
   held.row.idle = std::max(std::chrono::milliseconds(0), queue.now() - entry.delivered);
+  if (entry.state != EntryState::acquired) {
+    held.row.idle = kNobodyHas;
+    held.row.delivered = {};
+  }
   return held;
 }
 

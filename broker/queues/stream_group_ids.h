@@ -11,8 +11,10 @@
 /// Between the offsets that a queue group counts in and the ids of Redis; on the shard of the partition.
 namespace tidemark::broker {
 
-/// What somebody can be given: acquired entries, and those that have come back.
-inline constexpr unsigned kHeldStates = 1U << static_cast<unsigned>(EntryState::acquired);
+/// Calls `visit` for what is pending (QueueWindow::is_pending) from `from` on, in order, until it answers false; with `member`, only what
+/// that one has.
+void visit_pending(QueueWindow& window, Offset from, std::optional<std::string_view> member,
+                   const std::function<bool(const PendingEntry&)>& visit);
 
 /// The id of an unfinished entry, where it is known without reading.
 std::optional<EntryId> known_id(const QueuePartition& queue, const PendingEntry& entry);

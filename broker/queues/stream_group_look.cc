@@ -8,12 +8,10 @@
 namespace tidemark::broker {
 namespace {
 
-constexpr Offset kEnd{std::numeric_limits<std::int64_t>::max()};
-
 std::vector<HeldEntry> held_by(const QueuePartition& queue, QueueWindow& window, std::optional<std::string_view> member, std::size_t max) {
   std::vector<HeldEntry> held;
   if (max == 0) max = kStreamRowsMax;
-  window.visit({}, kEnd, kHeldStates, member, [&](const PendingEntry& entry) {
+  visit_pending(window, {}, member, [&](const PendingEntry& entry) {
     held.push_back(held_entry(queue, entry));
     return held.size() < max;
   });
@@ -27,6 +25,20 @@ std::vector<StreamPendingRow> rows_of(std::vector<HeldEntry> held) {
   return rows;
 }
 
+std::optional<Offset> last_pending(QueueWindow& window) {
+  const auto mask = [](EntryState state) { return 1U << static_cast<unsigned>(state); };
+  const QueueCounts& counts = window.counts();
+  if (counts.retrying == 0 || window.settings().redelivers) return window.last_of(mask(EntryState::acquired));
+  if (counts.waiting == 0) return window.last_of(mask(EntryState::acquired) | mask(EntryState::available));
+  // Some of what is available was never handed out: they have to be told apart.
+  std::optional<Offset> last;
+  visit_pending(window, {}, std::nullopt, [&last](const PendingEntry& entry) {
+    last = entry.offset;
+    return true;
+  });
+  return last;
+}
+
 /// Describes one group; ids and positions may have to be read.
 class Describing : public std::enable_shared_from_this<Describing> {
  public:
@@ -37,7 +49,7 @@ class Describing : public std::enable_shared_from_this<Describing> {
     queue_->housekeeping();
     QueueWindow& window = queue_->window();
     info_.name = queue_->group();
-    info_.pending = window.counts().in_flight;
+    info_.pending = window.pending();
     for (const QueueMemberInfo& member : window.members()) {
       info_.members.push_back({.name = member.name, .seen = member.seen, .active = member.active, .pending = member.in_flight, .held = {}});
     }
@@ -144,12 +156,12 @@ void StreamGroups::pending(const RequestContext&, StreamGroupName name, Done<Str
     queue->housekeeping();
     QueueWindow& window = queue->window();
     StreamPending pending;
-    pending.total = window.counts().in_flight;
+    pending.total = window.pending();
     for (const QueueMemberInfo& member : window.members()) {
       if (member.in_flight > 0) pending.members.emplace_back(member.name, member.in_flight);
     }
     std::vector<HeldEntry> ends = held_by(*queue, window, std::nullopt, 1);
-    if (const std::optional<Offset> last = window.last_of(kHeldStates); last && !ends.empty()) {
+    if (const std::optional<Offset> last = last_pending(window); last && !ends.empty()) {
       if (const std::optional<PendingEntry> entry = window.entry(*last)) ends.push_back(held_entry(*queue, *entry));
     }
     name_all(queue, std::move(ends),
@@ -174,10 +186,10 @@ void StreamGroups::pending_rows(const RequestContext&, StreamGroupName name, Str
     std::optional<std::string_view> member;
     if (query.member) member = *query.member;
     if (most > 0) {
-      queue->window().visit(from, kEnd, kHeldStates, member, [&](const PendingEntry& entry) {
+      visit_pending(queue->window(), from, member, [&](const PendingEntry& entry) {
         HeldEntry one = held_entry(*queue, entry);
         if (one.id > query.last) return false;
-        if (one.row.idle >= query.idle) held.push_back(std::move(one));
+        if (one.row.idle >= query.idle || one.row.idle == kNobodyHas) held.push_back(std::move(one));
         return held.size() < most;
       });
     }

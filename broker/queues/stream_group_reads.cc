@@ -221,14 +221,15 @@ class Waiting final : public StreamGroupWait {
     }
   };
 
-  Waiting(QueuesImpl& impl, std::string member, UniqueFunction<void()> news) : state_(std::make_shared<State>()) {
+  Waiting(QueuesImpl& impl, std::string member, bool claims, UniqueFunction<void()> news) : state_(std::make_shared<State>()) {
     state_->news = std::move(news);
     Shard& home = impl.broker.shards[impl.broker.current_shard()]->shard;
-    offer_ = std::make_shared<ReceiveOffer>(std::move(member), false, [&home, weak = std::weak_ptr(state_)](std::int32_t) {
+    auto tell = [&home, weak = std::weak_ptr(state_)](std::int32_t) {
       home.post([weak] {
         if (const std::shared_ptr<State> state = weak.lock()) state->tell();
       });
-    });
+    };
+    offer_ = std::make_shared<ReceiveOffer>(std::move(member), false, std::move(tell), claims);
   }
   ~Waiting() override {
     state_->news = nullptr;
@@ -263,7 +264,7 @@ void StreamGroups::read_history(const RequestContext&, StreamGroupName name, Str
   const auto gather = [member = std::move(member), count](const QueuePartitionPtr& queue, Offset from, Done<StreamHistory> answer) {
     std::vector<HeldEntry> held;
     const std::size_t most = std::min(count, kStreamRowsMax);
-    queue->window().visit(from, Offset{std::numeric_limits<std::int64_t>::max()}, kHeldStates, member.name, [&](const PendingEntry& entry) {
+    visit_pending(queue->window(), from, member.name, [&](const PendingEntry& entry) {
       held.push_back(held_entry(*queue, entry));
       return held.size() < most;
     });
@@ -298,9 +299,12 @@ void StreamGroups::read_history(const RequestContext&, StreamGroupName name, Str
 }
 
 std::unique_ptr<StreamGroupWait> StreamGroups::wait(const RequestContext& context, std::vector<StreamGroupName> names, std::string member,
-                                                    UniqueFunction<void()> news) {
-  auto waiting = std::make_unique<Waiting>(*impl_, std::move(member), std::move(news));
-  for (const StreamGroupName& name : names) {
+                                                    std::vector<std::uint64_t> given_back, UniqueFunction<void()> news) {
+  CHECK(given_back.empty() || given_back.size() == names.size());
+  auto waiting = std::make_unique<Waiting>(*impl_, std::move(member), !given_back.empty(), std::move(news));
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const StreamGroupName& name = names[i];
+    const std::optional<std::uint64_t> known = given_back.empty() ? std::nullopt : std::optional(given_back[i]);
     // That a stream is renamed or replaced, its groups do not hear of.
     waiting->keep(impl_->broker.entries->watch(context, name.where, EntryId::max(), true, [weak = waiting->state()](EntryNews) {
       if (const auto state = weak.lock()) state->tell();
@@ -310,8 +314,11 @@ std::unique_ptr<StreamGroupWait> StreamGroups::wait(const RequestContext& contex
         [offer = waiting->offer()](const Result<bool>& registered) {
           if (!registered) offer->offer(0);  // It has gone: look again, and say so.
         },
-        [offer = waiting->offer()](const QueuePartitionPtr& queue, Done<bool> answer) {
-          queue->wait(offer);
+        [offer = waiting->offer(), known](const QueuePartitionPtr& queue, Done<bool> answer) {
+          if (known && *known != queue->given_back())
+            offer->offer(0);  // Since the caller looked.
+          else
+            queue->wait(offer);
           answer(true);
         });
   }

@@ -69,9 +69,11 @@ struct StreamPendingQuery {
   std::chrono::milliseconds idle{0};
   std::optional<std::string> member;
 };
+/// The idle time of what nobody has: it can be claimed at any time.
+inline constexpr std::chrono::milliseconds kNobodyHas{-1};
 struct StreamPendingRow {
   EntryId id;
-  std::string member;
+  std::string member;  ///< Empty, with kNobodyHas: it was given back.
   Timestamp delivered{};
   std::chrono::milliseconds idle{0};
   std::uint32_t deliveries = 0;
@@ -100,6 +102,28 @@ struct StreamClaimed {
   EntryId next;                  ///< StreamClaimIdle: where to go on; 0-0: it was all.
 };
 
+/// What is taken over on the way to new entries (XREADGROUP CLAIM).
+struct StreamTakeIdle {
+  StreamMember member;
+  std::chrono::milliseconds min_idle{0};
+  std::size_t count = 1;  ///< SIZE_MAX: all there are, up to kStreamReplyBytesMax.
+};
+struct StreamIdleTaken {
+  StreamHistory taken;
+  std::vector<StreamPendingRow> before;  ///< For each of taken.held, as it was.
+  /// With nothing taken: how long until there may be something.
+  std::chrono::milliseconds next{0};
+  std::uint64_t given_back = 0;  ///< How often something was given back; for StreamGroups::wait().
+};
+
+/// XNACK.
+struct StreamGiveBack {
+  std::vector<EntryId> ids;
+  EntryGiveBack::Kind kind = EntryGiveBack::Kind::fail;
+  std::optional<std::uint32_t> deliveries;
+  bool force = false;  ///< Also entries that are not pending.
+};
+
 struct StreamMemberInfo {
   std::string name;
   Timestamp seen{};
@@ -120,6 +144,13 @@ struct StreamGroupInfo {
 struct StreamGroupsQuery {
   bool held = false;         ///< With what is pending.
   std::size_t held_max = 0;  ///< Of each group, and of each member; 0: all.
+};
+
+/// What became of an entry that was to go.
+enum class StreamRemoved {
+  not_there,  ///< There was none; of ack_and_remove(): it was not pending in the group.
+  removed,
+  needed,  ///< A group needs it: it stays.
 };
 
 inline constexpr std::size_t kStreamReplyBytesMax = 64 * 1024 * 1024;  ///< Of fields in one answer; what is beyond is left for later.

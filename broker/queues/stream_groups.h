@@ -19,8 +19,9 @@ class StreamGroupWait {
 /// groups as those of Queues, whoever made them: a group of a topic is the group of each of its partitions. Same rules: calls are made on a
 /// shard, `done` runs there once, and what is answered, hand-outs too, is durable.
 ///
-/// Pending is what a member has. What came back to the group by a timeout, waits for its backoff, or is parked, is not: Redis knows no such
-/// thing. Groups that redeliver, filter, order or bound what they hand out do so here as well.
+/// Pending is what a member has, and in groups that hand out nothing twice by themselves also what was given back. What came back by a
+/// timeout, waits for its backoff, or is parked, is not: Redis knows no such thing. Groups that redeliver, filter, order or bound what they
+/// hand out do so here as well.
 ///
 /// Errors of all calls: unknown_group, unknown_topic, unknown_partition, disk_full, overloaded, shutting_down; nothing changed then.
 class StreamGroups {
@@ -41,18 +42,35 @@ class StreamGroups {
 
   /// New entries, or what has come back where the group redelivers. Answers at once.
   void read_new(const RequestContext& context, StreamGroupName name, StreamRead read, Done<StreamEntries> done);
+  /// Takes over what nobody has, and what others had for longest. What is not in the stream any more stays pending.
+  void take_idle(const RequestContext& context, StreamGroupName name, StreamTakeIdle take, Done<StreamIdleTaken> done);
   /// What the member has, behind `after`; counts as a delivery.
   void read_history(const RequestContext& context, StreamGroupName name, StreamMember member, EntryId after, std::size_t count,
                     Done<StreamHistory> done);
   /// Calls `news` once, on the calling shard and never before this returns: when a member of that name may find something in one of the
   /// streams, or one of the groups or streams has gone. Waits of a group are told in their order, as many as there are entries.
+  /// `given_back`: one for each name, or none; also when something has been given back since then.
   std::unique_ptr<StreamGroupWait> wait(const RequestContext& context, std::vector<StreamGroupName> names, std::string member,
-                                        UniqueFunction<void()> news);
+                                        std::vector<std::uint64_t> given_back, UniqueFunction<void()> news);
 
   /// Answers how many of them were not finished.
   void ack(const RequestContext& context, StreamGroupName name, std::vector<EntryId> ids, Done<std::uint64_t> done);
+  /// Answers how many were given back.
+  void give_back(const RequestContext& context, StreamGroupName name, StreamGiveBack asked, Done<std::uint64_t> done);
   void claim(const RequestContext& context, StreamGroupName name, StreamClaim claim, Done<StreamClaimed> done);
   void claim_idle(const RequestContext& context, StreamGroupName name, StreamClaimIdle claim, Done<StreamClaimed> done);
+
+  // --- Removing entries with regard to the groups of their stream. The broker's own groups do not count. Errors as Entries::remove().
+  // Entries go first, what groups know of them after that: a crash in between leaves pending entries that are not in the stream any more.
+
+  /// Answers for each id. With `respect`, ids of no entry that a group has not reached yet are `needed`, too (as in Redis).
+  void remove(const RequestContext& context, TopicPartition where, std::vector<EntryId> ids, EntryReferences references,
+              Done<std::vector<StreamRemoved>> done);
+  /// Finished in the group, and removed; an entry that is not in the stream any more counts as removed.
+  void ack_and_remove(const RequestContext& context, StreamGroupName name, std::vector<EntryId> ids, EntryReferences references,
+                      Done<std::vector<StreamRemoved>> done);
+  /// Entry by entry, unless `keep`: approximate trims are exact then. Answers how many went.
+  void trim(const RequestContext& context, TopicPartition where, EntryTrim trim, EntryReferences references, Done<std::uint64_t> done);
 
   void pending(const RequestContext& context, StreamGroupName name, Done<StreamPending> done);
   /// None for a member that does not exist.

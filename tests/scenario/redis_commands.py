@@ -150,9 +150,9 @@ def xadd_trimmed(world):
     """Appends by one alone: nodes are then what they are said to be."""
     ms = world.last.get(world.trimmed, 0) + 1
     world.last[world.trimmed] = ms
-    options = ["MAXLEN", "~", world.number(NODE_ENTRIES, 60)] if world.chance(0.1) else []
+    options = ["MAXLEN", "~", world.mostly(lambda: world.number(NODE_ENTRIES, 60), world.bad_number)] if world.chance(0.1) else []
     if options and world.chance(0.3):
-        options += ["LIMIT", world.number(0, 40)]
+        options += ["LIMIT", world.mostly(lambda: world.number(0, 40), world.bad_number)]
     return [world.trimmed, *options, f"{ms}-1", "f", "v"]
 
 
@@ -392,7 +392,7 @@ def xgroup(world):
         if world.chance(0.2):
             words += ["ENTRIESREAD", world.mostly(lambda: world.number(-1, 20), world.bad_number)]
     elif how < 0.8:
-        words = ["DESTROY", key, group(world)]
+        words = ["DESTROY", f"{world.prefix}:nogroups" if world.chance(0.25) else key, group(world)]
     elif how < 0.9:
         words = ["CREATECONSUMER", key, group(world), consumer(world)]
     elif how < 0.97:

@@ -29,6 +29,12 @@ void Call::hold() const {
 
 void Call::block(UniqueFunction<void(Unblock)> unblock) const { session_->block(slot_, std::move(unblock)); }
 
+void Call::look_again(const std::vector<std::string>& keys, std::function<void()> look) const {
+  session_->look_again(slot_, keys, std::move(look));
+}
+
+void Call::look_over() const { session_->look_over(slot_); }
+
 void Call::end_connection() const {
   if (transaction_ == nullptr) session_->end_after(slot_);
 }

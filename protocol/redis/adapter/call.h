@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "broker/broker.h"
 #include "protocol/redis/adapter/server_state.h"
@@ -54,6 +55,9 @@ class Call {
   void hold() const;
   /// SessionCore::block(), for a command that holds and may_block().
   void block(UniqueFunction<void(Unblock)> unblock) const;
+  /// SessionCore::look_again() and look_over(), of a command that blocks.
+  void look_again(const std::vector<std::string>& keys, std::function<void()> look) const;
+  void look_over() const;
   /// The connection ends behind the answer.
   void end_connection() const;
 

@@ -6,6 +6,7 @@
 #include "protocol/redis/adapter/client_name.h"
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/help.h"
 #include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/words.h"
 
@@ -226,6 +227,7 @@ constexpr CommandGroup kGroup = CommandGroup::connection;
 constexpr std::array kSubcommands = {
     CommandSpec{"client|getname", 2, kFlags, kGroup, "2.6.9", "The name of this connection", handle_getname},
     CommandSpec{"client|getredir", 2, kFlags, kGroup, "6.0.0", "Where invalidations go: nowhere", handle_getredir},
+    CommandSpec{"client|help", 2, kFlags, kGroup, "5.0.0", "Prints this help", handle_help},
     CommandSpec{"client|id", 2, kFlags, kGroup, "5.0.0", "The number of this connection", handle_id},
     CommandSpec{"client|info", 2, kFlags, kGroup, "6.2.0", "What is known of this connection", handle_info},
     CommandSpec{"client|kill", -3, kFlags | kAdmin, kGroup, "2.4.0", "Ends other connections", handle_kill},

@@ -7,6 +7,7 @@
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
 #include "protocol/redis/adapter/glob.h"
+#include "protocol/redis/adapter/help.h"
 #include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/words.h"
 
@@ -93,6 +94,7 @@ constexpr std::uint32_t kFlags = kAdmin | kNoScript | kLoading | kStale;
 constexpr CommandGroup kGroup = CommandGroup::server;
 constexpr std::array kSubcommands = {
     CommandSpec{"config|get", -3, kFlags, kGroup, "2.0.0", "Settings by name or pattern", handle_get},
+    CommandSpec{"config|help", 2, kFlags, kGroup, "5.0.0", "Prints this help", handle_help},
     CommandSpec{"config|resetstat", 2, kFlags, kGroup, "2.0.0", "Sets the counters of INFO to zero", handle_resetstat},
     CommandSpec{"config|rewrite", 2, kFlags, kGroup, "2.8.0", "Refused: settings are the broker's", handle_rewrite},
     CommandSpec{"config|set", -4, kFlags, kGroup, "2.0.0", "Changes stream-node-max-entries", handle_set},

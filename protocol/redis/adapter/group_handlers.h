@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +14,7 @@
 namespace tidemark::redis {
 
 void handle_xack(const Call& call, const Request& request);
+void handle_xackdel(const Call& call, const Request& request);
 void handle_xautoclaim(const Call& call, const Request& request);
 void handle_xclaim(const Call& call, const Request& request);
 void handle_xgroup_create(const Call& call, const Request& request);
@@ -23,6 +26,7 @@ void handle_xgroup_setid(const Call& call, const Request& request);
 void handle_xinfo_consumers(const Call& call, const Request& request);
 void handle_xinfo_groups(const Call& call, const Request& request);
 void handle_xinfo_help(const Call& call, const Request& request);
+void handle_xnack(const Call& call, const Request& request);
 void handle_xpending(const Call& call, const Request& request);
 void handle_xreadgroup(const Call& call, const Request& request);
 
@@ -33,6 +37,10 @@ inline std::string no_such_key_or_group(std::string_view key, std::string_view g
 }
 inline std::string no_such_group(std::string_view key, std::string_view group) {
   return "NOGROUP No such consumer group '" + std::string(group) + "' for key name '" + std::string(key) + "'";
+}
+/// How often an entry was handed out. The largest the engine counts to stands for Redis's, which XNACK FATAL sets.
+inline std::int64_t shown_deliveries(std::uint32_t count) {
+  return count == std::numeric_limits<std::uint32_t>::max() ? std::numeric_limits<std::int64_t>::max() : count;
 }
 /// The engine knows no such thing: Redis has texts of its own for that.
 inline bool is_unknown(const Error& error) { return error.code == Errc::unknown_group || error.code == Errc::unknown_topic; }

@@ -94,7 +94,7 @@ void handle_xpending(const Call& call, const Request& request) {
                           reply.bulk(to_text(row.id));
                           reply.bulk(row.member);
                           reply.integer(row.idle.count());
-                          reply.integer(row.deliveries);
+                          reply.integer(shown_deliveries(row.deliveries));
                         }
                         call.reply(std::move(reply));
                       });

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -10,7 +11,7 @@
 #include "protocol/redis/adapter/stream_range_reply.h"
 #include "protocol/redis/adapter/words.h"
 
-/// XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [NOACK] STREAMS key ... id ...
+/// XREADGROUP GROUP group consumer [COUNT n] [BLOCK ms] [CLAIM min-idle] [NOACK] STREAMS key ... id ...
 namespace tidemark::redis {
 namespace {
 
@@ -26,6 +27,7 @@ struct GroupReadOptions {
   std::string group, consumer;
   std::size_t count = SIZE_MAX;
   std::optional<std::chrono::milliseconds> block;  ///< 0: for ever.
+  std::optional<std::chrono::milliseconds> claim;  ///< What others have had for so long comes before new entries.
   bool no_ack = false;
   std::vector<GroupStream> streams;
 };
@@ -37,7 +39,10 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   GroupReadCall(const Call& call, GroupReadOptions options)
       : call_(call), options_(std::move(options)), groups_(call.broker().queues().stream_groups()), found_(call.protocol()) {}
 
-  void start() { look(); }
+  void start() {
+    given_back_.assign(options_.streams.size(), 0);
+    look();
+  }
 
  private:
   broker::StreamGroupName name_of(const GroupStream& stream) const { return {stream.where, options_.group}; }
@@ -45,6 +50,8 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
 
   void look_at_all() {
     next_ = 0;
+    claim_in_.reset();
+    given_back_.assign(options_.streams.size(), 0);
     steps_ = Steps();
     check();
   }
@@ -89,14 +96,41 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
                              });
         return true;
       }
-      const broker::StreamRead read{.member = member(), .count = options_.count, .no_ack = options_.no_ack};
-      groups_.read_new(call_.context(), name_of(stream), read, [self = shared_from_this()](const Result<broker::StreamEntries>& entries) {
-        if (!entries) return self->look_failed(entries.error());
-        self->add_new(*entries);
-        self->looked();
-      });
+      if (claims()) {
+        take_idle(stream);
+      } else {
+        read_new(stream, {});
+      }
       return true;
     });
+  }
+  /// A stream whose history is asked for ends the claiming in those behind it, as in Redis.
+  bool claims() const {
+    if (!options_.claim) return false;
+    const auto before = options_.streams.begin() + static_cast<std::ptrdiff_t>(next_);
+    return std::none_of(options_.streams.begin(), before, [](const GroupStream& stream) { return stream.after.has_value(); });
+  }
+  void take_idle(const GroupStream& stream) {
+    const broker::StreamTakeIdle take{.member = member(), .min_idle = *options_.claim, .count = options_.count};
+    groups_.take_idle(call_.context(), name_of(stream), take, [self = shared_from_this()](Result<broker::StreamIdleTaken> taken) {
+      if (!taken) return self->look_failed(taken.error());
+      self->given_back_[self->next_] = taken->given_back;
+      if (taken->before.empty()) self->claim_in_ = std::min(self->claim_in_.value_or(taken->next), taken->next);
+      if (taken->before.size() < self->options_.count) return self->read_new(self->options_.streams[self->next_], *std::move(taken));
+      self->add_new({}, *taken);
+      self->looked();
+    });
+  }
+  void read_new(const GroupStream& stream, broker::StreamIdleTaken taken) {
+    const std::size_t left = options_.count - taken.before.size();
+    const broker::StreamRead read{.member = member(), .count = left, .no_ack = options_.no_ack};
+    groups_.read_new(call_.context(), name_of(stream), read,
+                     [self = shared_from_this(), taken = std::move(taken)](const Result<broker::StreamEntries>& entries) {
+                       if (!entries && taken.before.empty()) return self->look_failed(entries.error());
+                       // What was taken over is told all the same.
+                       self->add_new(entries ? *entries : broker::StreamEntries(), taken);
+                       self->looked();
+                     });
   }
   void looked() {
     ++next_;
@@ -114,13 +148,26 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
     found_.bulk(options_.streams[next_].name);
     found_.array(entries);
   }
-  void add_new(const broker::StreamEntries& entries) {
-    const std::size_t count = entries.count();
+  void add_new(const broker::StreamEntries& entries, const broker::StreamIdleTaken& taken) {
+    const std::size_t count = entries.count() + taken.before.size();
     if (count == 0) return;
     begin_stream(count);
-    for (const broker::EntryBatch& part : entries.parts) {
-      for (const broker::Entry& entry : part.entries) write_entry(found_, entry);
+    for (std::size_t i = 0; i < taken.before.size(); ++i) {
+      const auto& [part, place] = *taken.taken.held[i].entry;
+      add_with_past(taken.taken.entries.parts[part].entries[place], taken.before[i]);
     }
+    for (const broker::EntryBatch& part : entries.parts) {
+      for (const broker::Entry& entry : part.entries) claims() ? add_with_past(entry, {}) : write_entry(found_, entry);
+    }
+  }
+  /// With CLAIM, how long it had been idle and how often handed out stand behind each entry.
+  void add_with_past(const broker::Entry& entry, const broker::StreamPendingRow& before) {
+    const bool nobodys = before.idle == broker::kNobodyHas;  // Given back: as if handed out at the beginning of all time.
+    const std::int64_t idle = nobodys ? call_.runtime().clock().now().time_since_epoch().count() : before.idle.count();
+    found_.array(4);
+    write_entry_parts(found_, entry);
+    found_.integer(idle);
+    found_.integer(shown_deliveries(before.deliveries));
   }
   void add_history(const broker::StreamHistory& history) {
     begin_stream(history.held.size());
@@ -144,7 +191,10 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
     }
     if (ended_) return finish_ended();
     if (!options_.block || (!blocked_ && !call_.may_block())) return finish([&] { call_.null_array(); });
-    if (!blocked_) begin_block();
+    if (!blocked_)
+      begin_block();
+    else
+      call_.look_over();
     wait();
   }
 
@@ -173,13 +223,23 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   void wait() {
     std::vector<broker::StreamGroupName> names;
     for (const GroupStream& stream : options_.streams) names.push_back(name_of(stream));
-    wait_ = groups_.wait(call_.context(), std::move(names), options_.consumer, [weak = weak_from_this()] {
+    const auto again = [weak = weak_from_this()] {
       if (const std::shared_ptr<GroupReadCall> self = weak.lock()) self->look_again();
+    };
+    const std::vector<std::uint64_t> seen = claim_in_ ? given_back_ : std::vector<std::uint64_t>();
+    wait_ = groups_.wait(call_.context(), std::move(names), options_.consumer, seen, again);
+    if (!claim_in_) return;
+    claim_timer_ = call_.shard().run_after(std::max(*claim_in_, std::chrono::milliseconds(1)), [weak = weak_from_this()] {
+      const std::shared_ptr<GroupReadCall> self = weak.lock();
+      if (!self) return;
+      self->claim_timer_.reset();
+      if (self->wait_) self->look_again();
     });
   }
   void look_again() {
+    end_claim_timer();
     const std::unique_ptr<broker::StreamGroupWait> told = std::move(wait_);
-    look_at_all();
+    call_.look_again(names_, [self = shared_from_this()] { self->look_at_all(); });
   }
 
   /// A stream, or the group in it, is not there, or not any more.
@@ -198,10 +258,15 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
     finish([&] { call_.error(error); });
   }
 
+  void end_claim_timer() {
+    if (claim_timer_) call_.shard().cancel(*std::exchange(claim_timer_, std::nullopt));
+  }
+
   template <class Answer>
   void finish(const Answer& answer) {
     const std::shared_ptr<GroupReadCall> self = shared_from_this();
     wait_.reset();
+    end_claim_timer();
     if (timer_) call_.shard().cancel(*std::exchange(timer_, std::nullopt));
     if (blocked_) call_.server().blocking_keys.remove(names_, true);
     answer();
@@ -219,7 +284,13 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   std::vector<std::string> names_;
   std::unique_ptr<broker::StreamGroupWait> wait_;
   std::optional<broker::TimerId> timer_;
+  std::optional<std::chrono::milliseconds> claim_in_;  ///< How long until there may be something to claim.
+  std::vector<std::uint64_t> given_back_;              ///< By stream, as of the last look.
+  std::optional<broker::TimerId> claim_timer_;
 };
+
+/// Longer than anything has been idle, and far from where times overflow.
+constexpr std::int64_t kIdleMax = std::int64_t{1} << 52;
 
 /// Reads the words before the streams; answers the position of the first key. nullopt: the call has been answered with an error.
 std::optional<std::size_t> parse_options(const Call& call, const Request& request, GroupReadOptions& options) {
@@ -231,7 +302,12 @@ std::optional<std::size_t> parse_options(const Call& call, const Request& reques
   for (std::size_t i = 1; i < request.size(); ++i) {
     const std::string_view option = request[i];
     const std::size_t more = request.size() - 1 - i;
-    if (is_word(option, "BLOCK") && more > 0) {
+    if (is_word(option, "CLAIM") && more > 0) {
+      const std::optional<std::int64_t> idle = parse_integer(request[++i]);
+      if (!idle) return refuse("ERR min-idle-time is not an integer or out of range");
+      if (*idle < 0) return refuse("ERR min-idle-time must be a positive integer");
+      options.claim = std::chrono::milliseconds(std::min(*idle, kIdleMax));
+    } else if (is_word(option, "BLOCK") && more > 0) {
       const BlockingTimeout timeout = parse_timeout(request[++i], call.runtime().clock().now());
       if (!timeout.error.empty()) return refuse(timeout.error);
       options.block = timeout.wait;

@@ -6,6 +6,7 @@
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
 #include "protocol/redis/adapter/glob.h"
+#include "protocol/redis/adapter/help.h"
 #include "protocol/redis/adapter/words.h"
 
 namespace tidemark::redis {
@@ -185,6 +186,7 @@ constexpr std::array kSubcommands = {
     CommandSpec{"command|count", 2, kFlags, kGroup, "2.8.13", "How many commands there are", handle_count},
     CommandSpec{"command|docs", -2, kFlags, kGroup, "7.0.0", "What commands do", handle_docs},
     CommandSpec{"command|getkeys", -3, kFlags, kGroup, "2.8.13", "The keys among the arguments of a command", handle_getkeys},
+    CommandSpec{"command|help", 2, kFlags, kGroup, "5.0.0", "Prints this help", handle_help},
     CommandSpec{"command|info", -2, kFlags, kGroup, "2.8.13", "Arity, flags and keys of commands", handle_info},
     CommandSpec{"command|list", -2, kFlags, kGroup, "7.0.0", "Names of the commands", handle_list},
 };

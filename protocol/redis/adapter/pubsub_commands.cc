@@ -3,6 +3,7 @@
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/help.h"
 #include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/words.h"
 
@@ -90,6 +91,7 @@ constexpr std::uint32_t kSubscribing = kPubSub | kNoScript | kLoading | kStale;
 constexpr std::uint32_t kAsking = kPubSub | kLoading | kStale;
 constexpr std::array kPubSubSubcommands = {
     CommandSpec{"pubsub|channels", -2, kAsking, kGroup, "2.8.0", "Channels that somebody listens to", handle_channels},
+    CommandSpec{"pubsub|help", 2, kLoading | kStale, kGroup, "6.2.0", "Prints this help", handle_help},
     CommandSpec{"pubsub|numpat", 2, kAsking, kGroup, "2.8.0", "How many patterns somebody listens to", handle_numpat},
     CommandSpec{"pubsub|numsub", -2, kAsking, kGroup, "2.8.0", "How many listen to each channel", handle_numsub},
 };

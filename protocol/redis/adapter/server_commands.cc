@@ -5,6 +5,7 @@
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/help.h"
 #include "protocol/redis/adapter/info.h"
 #include "protocol/redis/adapter/stream_key.h"
 #include "protocol/redis/adapter/words.h"
@@ -90,6 +91,7 @@ void handle_object_refcount(const Call& call, const Request& request) {
 
 constexpr CommandGroup kServer = CommandGroup::server;
 constexpr std::array kMemory = {
+    CommandSpec{"memory|help", 2, kLoading | kStale, kServer, "4.0.0", "Prints this help", handle_help},
     CommandSpec{"memory|usage",
                 -3,
                 kReadonly,
@@ -110,6 +112,7 @@ constexpr std::array kObject = {
                 handle_object_encoding,
                 Ordering::read,
                 {2, 2, 1}},
+    CommandSpec{"object|help", 2, kLoading | kStale, CommandGroup::generic, "6.2.0", "Prints this help", handle_help},
     CommandSpec{"object|refcount",
                 3,
                 kReadonly,
@@ -123,9 +126,11 @@ constexpr std::array kObject = {
 constexpr std::array kFunction = {
     CommandSpec{"function|flush", -2, kNoScript | kWrite, CommandGroup::scripting, "7.0.0", "Accepted: there are no functions",
                 handle_function_flush},
+    CommandSpec{"function|help", 2, kNoScript | kLoading | kStale, CommandGroup::scripting, "7.0.0", "Prints this help", handle_help},
 };
 constexpr std::array kScript = {
     CommandSpec{"script|flush", -2, kNoScript, CommandGroup::scripting, "2.6.0", "Accepted: there are no scripts", handle_script_flush},
+    CommandSpec{"script|help", 2, kNoScript | kLoading | kStale, CommandGroup::scripting, "5.0.0", "Prints this help", handle_help},
 };
 constexpr std::array kCommands = {
     CommandSpec{"cluster", -2, kStale, CommandGroup::cluster, "3.0.0", "Refused: clients see one server", handle_cluster},

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "broker/broker.h"
 #include "broker/runtime.h"
 #include "protocol/redis/adapter/blocking_keys.h"
 #include "protocol/redis/adapter/clients.h"
+#include "protocol/redis/adapter/key_fences.h"
 #include "protocol/redis/adapter/pubsub.h"
 #include "protocol/redis/adapter/statistics.h"
 
@@ -34,7 +36,8 @@ struct ServerState {
         facts(std::move(facts_in)),
         started(runtime.clock().now()),
         clients(runtime),
-        pubsub(runtime) {}
+        pubsub(runtime),
+        fences(std::make_shared<KeyFences>(runtime)) {}
 
   broker::Broker& broker;
   broker::Runtime& runtime;
@@ -43,6 +46,7 @@ struct ServerState {
   std::string run_id;  ///< 40 hex digits, anew at each start.
   Clients clients;
   PubSub pubsub;
+  const std::shared_ptr<KeyFences> fences;
   Statistics statistics;
   BlockingKeys blocking_keys;
   /// `stream-node-max-entries`: how many entries approximate trimming takes as one, as if they shared a node of Redis's radix tree.

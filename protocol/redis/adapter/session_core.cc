@@ -157,7 +157,7 @@ void SessionCore::pump() {
   while (!held_by_ && !ending_ && parse_next()) {
     Request& request = *next_request_;
     const bool runs = request.command != nullptr && !to_be_queued(request);
-    if (runs && !in_flight_.may_begin(request)) break;
+    if (runs && (!in_flight_.may_begin(request) || !passes_fences(request))) break;
     Request taken = std::move(request);
     next_request_.reset();
     begin(taken);
@@ -165,6 +165,32 @@ void SessionCore::pump() {
   }
   pumping_ = false;
   say_last_words();
+}
+
+bool SessionCore::passes_fences(const Request& request) {
+  if (server_.fences->admits(shard_.index(), request)) return true;
+  if (std::exchange(at_fence_, true)) return false;
+  server_.fences->when_moved(shard_.index(), [weak = weak_from_this()] {
+    const std::shared_ptr<SessionCore> self = weak.lock();
+    if (!self) return;
+    self->at_fence_ = false;
+    self->pump();
+  });
+  return false;
+}
+
+void SessionCore::leave_fences(ReplySlot& slot) {
+  if (slot.fence_number) server_.fences->end(shard_.index(), *std::exchange(slot.fence_number, std::nullopt));
+}
+
+void SessionCore::look_again(std::uint64_t slot, const std::vector<std::string>& keys, std::function<void()> look) {
+  if (server_.fences->admits(shard_.index(), keys)) {
+    slot_of(slot).fence_number = server_.fences->begin(shard_.index());
+    return look();
+  }
+  server_.fences->when_moved(shard_.index(), [self = shared_from_this(), slot, keys, look = std::move(look)]() mutable {
+    self->look_again(slot, keys, std::move(look));
+  });
 }
 
 void SessionCore::begin(const Request& request) {
@@ -183,6 +209,7 @@ void SessionCore::begin(const Request& request) {
   slot.command = request.command;
   facts_.last_command_name = request.command->name;
   slot.use = in_flight_.begin(request);
+  if (KeyFences::concerns(*request.command)) slot.fence_number = server_.fences->begin(shard_.index());
   request.command->handler(Call(shared_from_this(), nullptr, number), request);
 }
 
@@ -228,6 +255,7 @@ void SessionCore::answer(std::uint64_t number, std::string reply) {
     const auto time = std::chrono::duration_cast<std::chrono::microseconds>(runtime().clock().steady() - slot.started);
     server_.statistics.command_done(*slot.command, time, reply.starts_with('-'));
     in_flight_.end(slot.use);
+    leave_fences(slot);
   }
   if (!slot.muted) slot.reply = std::move(reply);
   output_bytes_ += slot.reply.size();
@@ -251,6 +279,7 @@ void SessionCore::block(std::uint64_t slot, UniqueFunction<void(Unblock)> unbloc
   blocked_ = true;
   unblock_ = std::move(unblock);
   server_.clients.blocked().fetch_add(1);
+  leave_fences(slot_of(slot));
 }
 
 bool SessionCore::unblock(Unblock how) {

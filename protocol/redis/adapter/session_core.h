@@ -101,6 +101,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   /// called at most once, and not after the answer.
   void block(std::uint64_t slot, UniqueFunction<void(Unblock)> unblock);
   bool blocked() const { return blocked_; }
+  /// Calls `look` once the blocked command of `slot` may look at the keys again, now or later; it ends in an answer or in look_over().
+  void look_again(std::uint64_t slot, const std::vector<std::string>& keys, std::function<void()> look);
+  /// It found nothing, and goes on waiting.
+  void look_over(std::uint64_t slot) { leave_fences(slot_of(slot)); }
   /// False: the connection is not in a blocking command.
   bool unblock(Unblock how);
   /// No request is taken behind this one; its answer is the last one.
@@ -128,6 +132,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
     bool last = false;   ///< The connection ends behind it.
     std::string reply;
     InFlight::Use use;
+    std::optional<std::uint64_t> fence_number;  ///< While it counts among the commands that EXECs of others wait for.
   };
 
   /// Starts the requests that may start.
@@ -141,6 +146,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void refuse(std::uint64_t slot, const Request& request, std::string_view why);
   ReplySlot& slot_of(std::uint64_t slot) { return slots_.at(slot - first_slot_); }
   void say_last_words();
+  void leave_fences(ReplySlot& slot);
+  /// False: an EXEC of another connection has a key of it.
+  bool passes_fences(const Request& request);
 
   ServerState& server_;
   broker::Shard& shard_;
@@ -163,6 +171,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::string last_words_;     ///< What the client hears behind all replies: why its bytes are no request.
   Arguments spare_arguments_;  ///< Memory for the next request's.
   bool pumping_ = false;
+  bool at_fence_ = false;  ///< It will be told when to go on.
 
   InFlight in_flight_;
   std::deque<ReplySlot> slots_;

@@ -1,6 +1,9 @@
+#include <array>
+#include <span>
 #include <utility>
 
 #include "broker/entries/entries.h"
+#include "broker/queues/stream_groups.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/errors.h"
 #include "protocol/redis/adapter/stream_handlers.h"
@@ -47,6 +50,41 @@ void reply_appended(const Call& call, const Result<EntryAppended>& appended) {
   }
 }
 
+/// By what an entry is told that is added once. Without a name of its own it is told by its fields, whatever their order.
+broker::EntryOnce once_of(const StreamOptions& options, std::span<const broker::EntryField> fields) {
+  const auto sized = [](std::string_view text) { return std::to_string(text.size()) + ":" + std::string(text); };
+  std::string entry;
+  if (options.once) {
+    entry = "i" + std::string(*options.once);
+  } else {
+    broker::DedupId sum, parity;
+    for (const broker::EntryField& field : fields) {
+      const broker::DedupId one = broker::DedupId::of(sized(field.name) + std::string(field.value));
+      sum.high += one.high;
+      sum.low += one.low;
+      parity.high ^= one.high;
+      parity.low ^= one.low;
+    }
+    for (const broker::DedupId& id : {sum, parity}) {
+      const std::array<char, 16> bytes = id.bytes();
+      entry.append(bytes.data(), bytes.size());
+    }
+    entry.insert(0, "f");
+  }
+  return {broker::DedupId::of(*options.producer), broker::DedupId::of(sized(*options.producer) + entry)};
+}
+
+/// Trims with regard to the groups, once the entry is there: what is appended meanwhile counts, too.
+void trim_behind(const Call& call, const broker::TopicPartition& where, const broker::EntryTrim& trim, broker::EntryReferences references,
+                 const EntryAppended& appended) {
+  const auto answer = [call, appended](const Result<std::uint64_t>& trimmed) {
+    // A key that has just gone has nothing left to trim.
+    const bool gone = !trimmed && trimmed.error().code == Errc::unknown_topic;
+    trimmed || gone ? reply_appended(call, appended) : call.error(trimmed.error());
+  };
+  call.broker().queues().stream_groups().trim(call.context(), where, trim, references, answer);
+}
+
 }  // namespace
 
 void handle_xadd(const Call& call, const Request& request) {
@@ -75,10 +113,16 @@ void handle_xadd(const Call& call, const Request& request) {
   // The memory of all requests that came with it. What it keeps beyond itself is bounded with the requests in flight: those behind it
   // cannot be answered before it.
   entry.owner = request.bytes;
-  entry.trim = options.trim;
+  if (options.producer) entry.once = once_of(options, entry.fields);
+  const bool with_groups = options.trim && options.references != broker::EntryReferences::keep;
+  if (!with_groups) entry.trim = options.trim;
   entry.create = key.bare && !options.no_mkstream;
-  call.broker().entries().append(call.context(), key.where, std::move(entry),
-                                 [call](const Result<EntryAppended>& appended) { reply_appended(call, appended); });
+  const auto answer = [call, with_groups, where = key.where, trim = options.trim,
+                       references = options.references](const Result<EntryAppended>& appended) {
+    const bool added = appended && appended->refused == EntryRefusal::none && !appended->duplicate;
+    added && with_groups ? trim_behind(call, where, *trim, references, *appended) : reply_appended(call, appended);
+  };
+  call.broker().entries().append(call.context(), key.where, std::move(entry), answer);
 }
 
 }  // namespace tidemark::redis

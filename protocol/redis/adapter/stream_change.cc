@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "broker/entries/entries.h"
+#include "broker/queues/stream_groups.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/errors.h"
 #include "protocol/redis/adapter/stream_handlers.h"
@@ -83,9 +84,37 @@ void handle_xtrim(const Call& call, const Request& request) {
   if (!options.error.empty()) return call.error(options.error);
   const std::optional<broker::TopicPartition> where = find_or_answer(call, request[1], answer_zero);
   if (!where) return;
-  call.broker().entries().trim(call.context(), *where, *options.trim, [call](const Result<std::uint64_t>& removed) {
-    if (removed) return call.integer(static_cast<std::int64_t>(*removed));
-    removed.error().code == Errc::unknown_topic ? call.integer(0) : call.error(removed.error());
+  call.broker().queues().stream_groups().trim(call.context(), *where, *options.trim, options.references,
+                                              [call](const Result<std::uint64_t>& removed) {
+                                                if (removed) return call.integer(static_cast<std::int64_t>(*removed));
+                                                removed.error().code == Errc::unknown_topic ? call.integer(0) : call.error(removed.error());
+                                              });
+}
+
+void handle_xcfgset(const Call& call, const Request& request) {
+  const std::optional<broker::TopicPartition> where = find_or_answer(call, request[1], answer_no_such_key);
+  if (!where) return;
+  broker::OnceSettings settings;
+  for (std::size_t i = 2; i < request.size(); ++i) {
+    const bool more = i + 1 < request.size();
+    const bool duration = more && is_word(request[i], "IDMP-DURATION");
+    if (!duration && !(more && is_word(request[i], "IDMP-MAXSIZE"))) return call.error(kSyntaxError);
+    if (duration && settings.duration) return call.error("ERR IDMP-DURATION specified multiple times");
+    if (!duration && settings.entries) return call.error("ERR IDMP-MAXSIZE specified multiple times");
+    const std::optional<std::int64_t> value = parse_integer(request[++i]);
+    if (!value) return call.error(kNotAnInteger);
+    constexpr std::int64_t kSecondsMax = 86'400, kEntriesMax = 10'000;
+    if (duration && (*value < 1 || *value > kSecondsMax)) return call.error("ERR IDMP-DURATION must be between 1 and 86400 seconds");
+    if (!duration && (*value < 1 || *value > kEntriesMax)) return call.error("ERR IDMP-MAXSIZE must be between 1 and 10000 entries");
+    if (duration)
+      settings.duration = std::chrono::seconds(*value);
+    else
+      settings.entries = static_cast<std::uint32_t>(*value);
+  }
+  if (!settings.duration && !settings.entries) return call.error("ERR At least one parameter must be specified");
+  call.broker().entries().set_once(call.context(), *where, settings, [call](const Status& set) {
+    if (set) return call.ok();
+    set.error().code == Errc::unknown_topic ? call.error(kNoSuchKey) : call.error(set.error());
   });
 }
 

@@ -6,7 +6,9 @@
 namespace tidemark::redis {
 
 void handle_xadd(const Call& call, const Request& request);
+void handle_xcfgset(const Call& call, const Request& request);
 void handle_xdel(const Call& call, const Request& request);
+void handle_xdelex(const Call& call, const Request& request);
 void handle_xinfo_stream(const Call& call, const Request& request);
 void handle_xlen(const Call& call, const Request& request);
 void handle_xrange(const Call& call, const Request& request);

@@ -76,7 +76,7 @@ void write_rows(RespWriter& reply, const std::vector<broker::StreamPendingRow>& 
     reply.bulk(to_text(row.id));
     if (with_member) reply.bulk(row.member);
     reply.integer(static_cast<std::int64_t>(ms_of(row.delivered)));
-    reply.integer(row.deliveries);
+    reply.integer(shown_deliveries(row.deliveries));
   }
 }
 

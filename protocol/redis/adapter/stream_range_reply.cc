@@ -59,6 +59,10 @@ struct RangeRead : std::enable_shared_from_this<RangeRead> {
 
 void write_entry(RespWriter& reply, const broker::Entry& entry) {
   reply.array(2);
+  write_entry_parts(reply, entry);
+}
+
+void write_entry_parts(RespWriter& reply, const broker::Entry& entry) {
   reply.bulk(to_text(entry.id));
   reply.array(entry.fields.size() * 2);
   for (const broker::EntryField& field : entry.fields) {

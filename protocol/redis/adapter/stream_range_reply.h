@@ -11,6 +11,8 @@ namespace tidemark::redis {
 
 /// `[id, [field, value, ...]]`, flat in both versions of the protocol.
 void write_entry(RespWriter& reply, const broker::Entry& entry);
+/// The two parts alone, in an array that the caller began.
+void write_entry_parts(RespWriter& reply, const broker::Entry& entry);
 
 /// Entries as they stand in a reply.
 struct RangeReply {

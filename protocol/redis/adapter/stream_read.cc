@@ -113,7 +113,10 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
     }
     if (ended_) return finish_ended();
     if (!options_.block || (!blocked_ && !call_.may_block())) return finish([&] { call_.null_array(); });
-    if (!blocked_) begin_block();
+    if (!blocked_)
+      begin_block();
+    else
+      call_.look_over();
     watch();
   }
 
@@ -158,7 +161,7 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   void look_again() {
     const std::vector<std::unique_ptr<broker::EntryWatch>> told = std::move(watches_);
     watches_.clear();
-    look_at_all();
+    call_.look_again(names_, [self = shared_from_this()] { self->look_at_all(); });
   }
 
   void finish_ended() {
@@ -213,6 +216,8 @@ std::optional<std::size_t> parse_options(const Call& call, const Request& reques
       if (more % 2 == 0) return i + 1;
       return refuse(call.redis_7_0() ? "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
                                      : "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified.");
+    } else if (is_word(option, "CLAIM") && more > 0) {
+      return refuse("ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead.");
     } else if (is_word(option, "GROUP") && more >= 2) {
       return refuse("ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.");
     } else if (is_word(option, "NOACK")) {
@@ -229,7 +234,7 @@ std::optional<std::size_t> parse_options(const Call& call, const Request& reques
 std::vector<std::size_t> find_xread_keys(const Arguments& arguments) {
   std::vector<std::size_t> positions;
   for (std::size_t i = 1; i < arguments.size(); ++i) {
-    const bool with_value = is_word(arguments[i], "BLOCK") || is_word(arguments[i], "COUNT");
+    const bool with_value = is_word(arguments[i], "BLOCK") || is_word(arguments[i], "COUNT") || is_word(arguments[i], "CLAIM");
     if (with_value) {
       ++i;
     } else if (is_word(arguments[i], "GROUP")) {

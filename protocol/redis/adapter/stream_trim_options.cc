@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/redis/adapter/errors.h"
+#include "protocol/redis/adapter/removal_options.h"
 #include "protocol/redis/adapter/words.h"
 
 namespace tidemark::redis {
@@ -49,16 +50,36 @@ class OptionParser {
         options_.error = "ERR The LIMIT argument must be >= 0.";
       else
         limit_ = static_cast<std::uint64_t>(*limit);
+    } else if (const auto references = parse_references(option); references && !references_given_) {
+      options_.references = *references;
+      references_given_ = true;
     } else if (xadd_ && is_word(option, "nomkstream")) {
       options_.no_mkstream = true;
+    } else if (xadd_ && is_word(option, "idmpauto") && more > 0) {
+      parse_once(i, "IDMPAUTO", 1);
+    } else if (xadd_ && is_word(option, "idmp") && more > 1) {
+      parse_once(i, "IDMP", 2);
     } else if (xadd_) {
       options_.id = parse_add_id(option);
-      if (!options_.id) options_.error = kInvalidStreamId;
+      if (!options_.id)
+        options_.error = kInvalidStreamId;
+      else if (options_.producer && !option.starts_with('*'))
+        options_.error = "ERR syntax error, IDMP/IDMPAUTO can be used only with auto-generated IDs";
       return true;
     } else {
       options_.error = kSyntaxError;
     }
     return false;
+  }
+
+  void parse_once(std::size_t& i, std::string_view option, std::size_t words) {
+    const auto refuse = [this](std::string why) { options_.error = "ERR syntax error, " + std::move(why); };
+    if (options_.producer) return refuse("IDMP/IDMPAUTO specified multiple times");
+    if (request_[i + 1].empty()) return refuse(std::string(option) + " requires a non-empty producer ID");
+    if (words == 2 && request_[i + 2].empty()) return refuse(std::string(option) + " requires a non-empty idempotent ID");
+    options_.producer = request_[i + 1];
+    if (words == 2) options_.once = request_[i + 2];
+    i += words;
   }
 
   void parse_threshold(std::size_t& i, EntryTrim::Kind kind) {
@@ -114,6 +135,7 @@ class OptionParser {
   const bool xadd_;
   const std::uint64_t node_entries_;
   std::optional<std::uint64_t> limit_;
+  bool references_given_ = false;
   StreamOptions options_;
 };
 

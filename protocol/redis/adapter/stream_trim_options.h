@@ -14,8 +14,11 @@ namespace tidemark::redis {
 /// The options that XADD and XTRIM share, read as Redis reads them: from the second argument on, in any order, up to what is none.
 struct StreamOptions {
   std::optional<broker::EntryTrim> trim;
+  broker::EntryReferences references = broker::EntryReferences::keep;
   bool no_mkstream = false;
-  std::optional<AddId> id;    ///< XADD: what was given; nullopt for `*`.
+  std::optional<AddId> id;  ///< XADD: what was given; nullopt for `*`.
+  /// XADD IDMP: by what the producer tells this entry; IDMPAUTO: the entry itself is empty, and told by its fields.
+  std::optional<std::string_view> producer, once;
   std::size_t fields_at = 0;  ///< XADD: the argument behind the id.
   std::string error;          ///< Not empty: why the options are none; the rest says nothing.
 };

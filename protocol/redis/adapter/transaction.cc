@@ -6,12 +6,18 @@
 
 namespace tidemark::redis {
 
-Transaction::Transaction(std::shared_ptr<const Call> exec, std::vector<Request> requests)
-    : exec_(std::move(exec)), requests_(std::move(requests)), uses_(requests_.size()), replies_(requests_.size()) {}
+Transaction::Transaction(std::shared_ptr<const Call> exec, std::vector<Request> requests, std::function<void()> ended)
+    : exec_(std::move(exec)),
+      requests_(std::move(requests)),
+      ended_(std::move(ended)),
+      uses_(requests_.size()),
+      replies_(requests_.size()) {}
 
-void Transaction::run(const Call& exec, std::vector<Request> requests) {
-  const std::shared_ptr<Transaction> transaction(new Transaction(std::make_shared<const Call>(exec), std::move(requests)));
+void Transaction::run(const Call& exec, std::vector<Request> requests, std::function<void()> ended) {
+  const std::shared_ptr<Transaction> transaction(
+      new Transaction(std::make_shared<const Call>(exec), std::move(requests), std::move(ended)));
   if (transaction->requests_.empty()) {
+    transaction->ended_();
     RespWriter reply = exec.writer();
     reply.array(0);
     return exec.reply(std::move(reply));
@@ -29,6 +35,7 @@ void Transaction::pump() {
   }
   pumping_ = false;
   if (answered_ < requests_.size()) return;
+  ended_();
   RespWriter reply = exec_->writer();
   reply.array(replies_.size());
   for (const std::string& one : replies_) reply.raw(one);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,18 +39,19 @@ struct MultiState {
 /// The commands of one EXEC under way. They start in order, each as soon as the earlier ones on its keys let it, and are answered together.
 class Transaction : public std::enable_shared_from_this<Transaction> {
  public:
-  /// Answers `exec` when the last command has been answered.
-  static void run(const Call& exec, std::vector<Request> requests);
+  /// Answers `exec` when the last command has been answered, and calls `ended` before that.
+  static void run(const Call& exec, std::vector<Request> requests, std::function<void()> ended);
 
   /// The answer to the n-th command.
   void answer(std::uint64_t n, std::string reply);
 
  private:
-  explicit Transaction(std::shared_ptr<const Call> exec, std::vector<Request> requests);
+  Transaction(std::shared_ptr<const Call> exec, std::vector<Request> requests, std::function<void()> ended);
   void pump();
 
   const std::shared_ptr<const Call> exec_;
   const std::vector<Request> requests_;
+  const std::function<void()> ended_;
   std::vector<InFlight::Use> uses_;
   std::vector<std::string> replies_;
   InFlight in_flight_;

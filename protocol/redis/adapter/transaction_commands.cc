@@ -5,6 +5,7 @@
 #include "broker/entries/entries.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/command_table.h"
+#include "protocol/redis/adapter/key_fences.h"
 #include "protocol/redis/adapter/session_core.h"
 #include "protocol/redis/adapter/steps.h"
 #include "protocol/redis/adapter/stream_id.h"
@@ -37,6 +38,7 @@ struct KeyStates : std::enable_shared_from_this<KeyStates> {
     const broker::Topic* const topic = topics->find(key.where.topic);
     // A topic deleted and made anew has another id.
     std::string identity = topic == nullptr ? std::string() : topic->id.to_string();
+    if (topic != nullptr && topic->expires) identity += " " + std::to_string(topic->expires->time_since_epoch().count());
     call.broker().entries().stats(call.context(), key.where,
                                   [self = shared_from_this(), identity = std::move(identity)](const Result<broker::EntryStats>& stats) {
                                     if (!stats) return self->take(stats.error().code == Errc::unknown_topic ? "" : "?");
@@ -93,6 +95,22 @@ void handle_unwatch(const Call& call, const Request&) {
   call.ok();
 }
 
+/// With the keys to itself.
+void run_if_unchanged(const Call& call, std::vector<Request> queued, std::vector<WatchedKey> watched, std::function<void()> ended) {
+  std::vector<std::string> keys;
+  for (const WatchedKey& key : watched) keys.push_back(key.key);
+  auto compare = [call, queued = std::move(queued), watched = std::move(watched),
+                  ended = std::move(ended)](const std::vector<WatchedKey>& now) {
+    for (std::size_t i = 0; i < watched.size(); ++i) {
+      if (watched[i].state == now[i].state) continue;
+      ended();
+      return call.null_array();
+    }
+    Transaction::run(call, queued, ended);
+  };
+  look_at_keys(call, std::move(keys), std::move(compare));
+}
+
 void handle_exec(const Call& call, const Request&) {
   MultiState& multi = call.session().multi();
   if (!multi.active) return call.error("ERR EXEC without MULTI");
@@ -102,14 +120,13 @@ void handle_exec(const Call& call, const Request&) {
   multi.clear();
   multi.watched.clear();
   if (failed) return call.error("EXECABORT Transaction discarded because of previous errors.");
-  std::vector<std::string> keys;
-  for (const WatchedKey& key : watched) keys.push_back(key.key);
-  look_at_keys(call, std::move(keys), [call, queued = std::move(queued), watched = std::move(watched)](const std::vector<WatchedKey>& now) {
-    for (std::size_t i = 0; i < watched.size(); ++i) {
-      if (watched[i].state != now[i].state) return call.null_array();
-    }
-    Transaction::run(call, queued);
-  });
+  FencedKeys keys;
+  for (const WatchedKey& key : watched) keys.names.insert(key.key);
+  for (const Request& request : queued) keys.add(request);
+  const auto run = [call, queued = std::move(queued), watched = std::move(watched)](KeyFences::Ticket ticket) {
+    run_if_unchanged(call, queued, watched, [fences = call.server().fences, ticket] { fences->release(ticket); });
+  };
+  call.server().fences->acquire(call.shard(), std::move(keys), run);
 }
 
 constexpr CommandGroup kGroup = CommandGroup::transactions;

@@ -93,6 +93,7 @@ TEST_F(EntriesCrash, at_every_call_of_every_operation_leaves_it_done_or_not_begu
     ASSERT_EQ(*stream().set_id({.last_id = {1700000000009, 0}, .entries_added = {}, .max_deleted = {}}), EntryRefusal::none);
   });
   step("append behind it", [&] { ASSERT_EQ(stream().add(1700000000010, 0), "1700000000010-0"); });
+  step("append once", [&] { ASSERT_EQ(stream().add_once("p", "one"), "1700000000010-1"); });
   ASSERT_EQ(stream("other").add(3), "3-0");
   step("rename over another", [&] {
     ASSERT_TRUE(stream().ask<void>([](Entries& entries, Done<void> done) { entries.rename({}, "s", "other", false, std::move(done)); }));

@@ -90,6 +90,19 @@ class EntryCalls {
   }
   std::string add(std::uint64_t ms, std::uint64_t seq = 0) { return add({{"f", text_of({ms, seq})}}, exactly(ms, seq)); }
 
+  /// As XADD IDMP: "<id>", with " again" if it was there.
+  std::string add_once(const std::string& producer, const std::string& name) {
+    const auto added = ask<EntryAppended>([=, where = where_](Entries& entries, Done<EntryAppended> done) {
+      EntryAppend append = entry_of({{"f", name}});
+      append.once = EntryOnce{DedupId::of(producer), DedupId::of(producer + ":" + name)};
+      append.create = true;
+      entries.append({}, where, std::move(append), std::move(done));
+    });
+    return added ? text_of(added->id) + (added->duplicate ? " again" : "") : added.error().to_string();
+  }
+  Status set_once(const OnceSettings& settings) {
+    return ask<void>([=, where = where_](Entries& entries, Done<void> done) { entries.set_once({}, where, settings, std::move(done)); });
+  }
   /// How many were there.
   Result<std::size_t> remove(const std::vector<EntryId>& ids) {
     const auto removed = ask<std::vector<bool>>(
