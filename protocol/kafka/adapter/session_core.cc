@@ -36,11 +36,21 @@ Status SessionCore::start(const Slice& frame) {
   }
   auto slot = std::make_shared<ReplySlot>();
   slot->header = std::move(request->header);
+  name_client(slot->header);
   slots_.push_back(slot);
   charge(slot, frame.size());
   const Status decoded = dispatch(Call(shared_from_this(), slot), request->body, request->version_served);
   if (!decoded) fill(slot, decoded.error());
   return decoded;
+}
+
+/// Each request says anew who is at the other end.
+void SessionCore::name_client(const RequestHeader& header) {
+  if (!entry_ || !header.client_id) return;
+  const std::string_view client_id = std::string_view(*header.client_id).substr(0, net::ConnectionTable::kClientIdBytesMax);
+  if (client_id == client_id_) return;
+  client_id_ = client_id;
+  entry_->set_client_id(client_id_);
 }
 
 void SessionCore::charge(const Slot& slot, std::size_t bytes) {

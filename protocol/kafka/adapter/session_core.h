@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "protocol/kafka/adapter/server_facts.h"
 #include "protocol/kafka/codec/frame.h"
+#include "protocol/net/connection_table.h"
 #include "protocol/net/stream_session.h"
 
 namespace tidemark::kafka {
@@ -54,6 +55,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const ServerFacts& facts() const { return facts_; }
   const SessionLimits& limits() const { return limits_; }
   const std::string& client_host() const { return client_host_; }
+  /// Where the connection is listed.
+  void set_entry(std::shared_ptr<net::ConnectionTable::Entry> entry) { entry_ = std::move(entry); }
 
   /// Size of the frame that `bytes` begin with, its length field included. Errors: frame_too_large, protocol_error.
   Result<std::optional<std::size_t>> frame_size(ByteView bytes) const;
@@ -90,6 +93,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   virtual void shut_socket() = 0;
 
  private:
+  void name_client(const RequestHeader& header);
   void log_end(const Error& error) const;
 
   broker::Broker& broker_;
@@ -99,6 +103,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const SessionLimits& limits_;
   const std::string client_host_;
   const std::shared_ptr<void> admission_;
+  std::shared_ptr<net::ConnectionTable::Entry> entry_;
+  std::string client_id_;  ///< Of the latest request; as it stands in the table.
   bool taking_ = true;
   bool closed_ = false;
   std::deque<Slot> slots_;

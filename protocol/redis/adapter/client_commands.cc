@@ -22,7 +22,7 @@ void handle_getname(const Call& call, const Request&) {
 
 void handle_setname(const Call& call, const Request& request) {
   if (!is_client_name(request[2])) return call.error(kBadClientName);
-  call.session().facts().name = request[2];
+  call.session().set_name(request[2]);
   call.ok();
 }
 

@@ -70,7 +70,7 @@ void handle_hello(const Call& call, const Request& request) {
     }
   }
   if (user && !may_enter(*user)) return call.error(kWrongPassword);
-  if (name) call.session().facts().name = *name;
+  if (name) call.session().set_name(*name);
   if (protocol) call.session().set_protocol(*protocol);
   reply_hello(call);
 }
@@ -102,7 +102,7 @@ void handle_reset(const Call& call, const Request&) {
   session.unsubscribe_all();
   session.set_protocol(Protocol::resp2);
   session.set_reply_mode(ReplyMode::on);
-  session.facts().name.clear();
+  session.set_name({});
   session.facts().no_evict = session.facts().no_touch = false;
   call.simple("RESET");
 }

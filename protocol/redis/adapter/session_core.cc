@@ -66,6 +66,11 @@ SessionCore::SessionCore(boost::asio::io_context& io, ServerState& server, broke
 
 SessionCore::~SessionCore() { server_.clients.leave(shard_.index(), *this); }
 
+void SessionCore::set_name(std::string_view name) {
+  facts_.name = name;
+  if (entry_) entry_->set_client_id(name);
+}
+
 void SessionCore::set_reply_mode(ReplyMode mode) {
   reply_mode_ = mode;
   if (mode == ReplyMode::on) slots_.back().muted = false;  // The command that asks for replies gets one.

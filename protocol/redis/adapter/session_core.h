@@ -10,6 +10,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "protocol/net/connection_table.h"
 #include "protocol/net/stream_session.h"
 #include "protocol/redis/adapter/in_flight.h"
 #include "protocol/redis/adapter/server_state.h"
@@ -66,6 +67,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   /// For the command that has just begun, and later ones.
   void set_reply_mode(ReplyMode mode);
   ClientFacts& facts() { return facts_; }
+  /// CLIENT SETNAME
+  void set_name(std::string_view name);
+  /// Where the connection is listed.
+  void set_entry(std::shared_ptr<net::ConnectionTable::Entry> entry) { entry_ = std::move(entry); }
   MultiState& multi() { return multi_; }
   /// The line of this connection in CLIENT LIST, without its end.
   std::string describe() const;
@@ -155,6 +160,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const SessionLimits& limits_;
   const std::shared_ptr<void> admission_;
   const std::uint64_t id_;
+  std::shared_ptr<net::ConnectionTable::Entry> entry_;
   ClientFacts facts_;
   Protocol protocol_ = Protocol::resp2;
   ReplyMode reply_mode_ = ReplyMode::on;

@@ -49,6 +49,27 @@ TEST_F(ScheduleTest, key_headers_and_time_are_as_the_producer_sent_them) {
   EXPECT_EQ(records_in(engine_, "orders", 1), std::vector<TestRecord>{record});
 }
 
+TEST_F(ScheduleTest, a_list_tells_keys_and_sizes_where_asked) {
+  const std::string long_key(2000, 'k');
+  ASSERT_TRUE(publish(engine_, "orders", 1, {TestRecord{long_key, "v", 1, {{"a", "1"}, {std::string(kDelayHeader), "1s"}}}}));
+  schedule(engine_, "orders", "value", seconds(2));
+  ScheduleQuery query;
+  query.with_content = true;
+  const auto page = list_schedule(engine_, query);
+  ASSERT_TRUE(page) << page.error().to_string();
+  ASSERT_EQ(page->records.size(), 2u);
+  ASSERT_TRUE(page->records[0].content && page->records[1].content);
+  EXPECT_EQ(page->records[0].content->key, long_key.substr(0, ScheduledInfo::Content::kKeyBytesMax));
+  EXPECT_EQ(page->records[0].content->bytes, 2003u);
+  EXPECT_EQ(page->records[1].content->key, std::nullopt);
+  EXPECT_EQ(page->records[1].content->bytes, 5u);
+  EXPECT_FALSE(list_schedule(engine_)->records[0].content);
+  query.limit = ScheduleQuery::kContentPageMax + 1;
+  EXPECT_EQ(list_schedule(engine_, query).error().code, Errc::invalid_argument);
+  pass(seconds(3));  // What was only looked at is delivered all the same.
+  EXPECT_EQ(values_in(engine_, "orders"), Values{"value"});
+}
+
 TEST_F(ScheduleTest, records_come_in_the_order_of_their_times) {
   for (const int s : {5, 1, 4, 2, 3}) schedule(engine_, "orders", std::to_string(s), seconds(s));
   pass(seconds(10));
