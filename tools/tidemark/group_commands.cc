@@ -1,12 +1,17 @@
 #include "tools/tidemark/group_commands.h"
 
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "tools/tidemark/group_view.h"
 #include "tools/tidemark/queue_view.h"
 #include "tools/tidemark/session.h"
+#include "tools/tidemark/sparkline.h"
+#include "tools/tidemark/terminal.h"
 #include "tools/tidemark/text.h"
 
 namespace tidemark::tools {
@@ -28,9 +33,39 @@ Exit print(const std::string& text) { return write_stdout(text) ? Exit::done : E
 
 bool wide(const Globals& globals) { return globals.output == OutputFormat::wide; }
 
-std::string lag_text(const std::vector<GroupPartitionLag>& lags, const Globals& globals) {
-  return is_json(globals.output) ? lag_to_json(lags, globals.output) : lag_table(lags, wide(globals));
+std::size_t widest_line(std::string_view text) {
+  std::size_t widest = 0;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    widest = std::max(widest, columns_of(line));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+  }
+  return widest;
 }
+
+/// How the lag of each row has gone while it was watched.
+class LagTrends {
+ public:
+  /// One sparkline a row; rows that are not there any more are forgotten.
+  std::vector<std::string> add(const std::vector<GroupPartitionLag>& lags) {
+    std::map<Key, std::vector<double>> known;
+    std::vector<std::string> lines;
+    for (const GroupPartitionLag& lag : lags) {
+      const Key key{lag.kind, lag.group, lag.where};
+      std::vector<double>& trend = known[key] = std::move(trends_[key]);
+      trend.push_back(static_cast<double>(lag.lag.value_or(0)));
+      if (trend.size() > kTrendWidth) trend.erase(trend.begin());
+      lines.push_back(sparkline(trend, kTrendWidth));
+    }
+    trends_ = std::move(known);
+    return lines;
+  }
+
+ private:
+  using Key = std::tuple<std::string, std::string, TopicPartition>;
+  static constexpr std::size_t kTrendWidth = 12;
+  std::map<Key, std::vector<double>> trends_;
+};
 
 template <class Description>
 Result<AnyGroup> any_group(Result<Description> description) {
@@ -201,7 +236,8 @@ Exit group_members(const GroupName& name, const Globals& globals) {
 Exit group_lag(const GroupLagOptions& options, const Globals& globals, Interrupts& interrupts) {
   Result<Client> client = connect(globals);
   if (!client) return report(client.error(), globals.output);
-  const bool redraw = options.watch && !is_json(globals.output) && ::isatty(STDOUT_FILENO) == 1;
+  const bool redraw = options.watch && !is_json(globals.output) && stdout_draws();
+  LagTrends trends;
   const GroupName& name = options.name;
   const std::optional<std::string> group = name.group.empty() ? std::nullopt : std::optional(name.group);
   const auto sample = [&](bool first) {
@@ -211,7 +247,13 @@ Exit group_lag(const GroupLagOptions& options, const Globals& globals, Interrupt
       return (!name.kind.empty() && name.kind != lag.kind) || (!name.topic.empty() && name.topic != lag.where.topic);
     });
     const std::string separator = redraw ? "\x1b[H\x1b[2J" : first || is_json(globals.output) ? "" : "\n";
-    return print(separator + lag_text(*lags, globals));
+    if (is_json(globals.output)) return print(separator + lag_to_json(*lags, globals.output));
+    std::string table = lag_table(*lags, wide(globals));
+    if (redraw && stdout_shows_utf8()) {
+      std::string with_trends = lag_table(*lags, wide(globals), trends.add(*lags));
+      if (widest_line(with_trends) <= terminal_size().width) table = std::move(with_trends);
+    }
+    return print(separator + table);
   };
   Exit outcome = sample(true);
   if (!options.watch) return outcome;

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "storage/base/check.h"
 #include "storage/base/units.h"
 
 namespace tidemark::tools {
@@ -230,14 +231,17 @@ std::string lag_to_json(std::span<const GroupPartitionLag> lags, OutputFormat fo
   return "[" + text + "]\n";
 }
 
-std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide) {
+std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide, std::span<const std::string> trends) {
+  CHECK(trends.empty() || trends.size() == lags.size());
   std::vector<Table::Column> columns = {{"GROUP"},     {"TOPIC"},          {"PARTITION", true}, {"FLOOR", true}, {"END", true},
                                         {"LAG", true}, {"LAG TIME", true}, {"VERDICT"},         {"MEMBER"}};
   const bool queues = std::ranges::any_of(lags, [](const GroupPartitionLag& lag) { return lag.waiting.has_value(); });
   if (queues) columns.insert(columns.end(), {{"WAITING", true}, {"IN FLIGHT", true}, {"RETRYING", true}});
+  if (!trends.empty()) columns.push_back({"TREND"});
   if (wide) columns.insert(columns.end(), {{"START", true}, {"CAUSE"}});
   Table table(std::move(columns));
-  for (const GroupPartitionLag& lag : lags) {
+  for (std::size_t i = 0; i < lags.size(); ++i) {
+    const GroupPartitionLag& lag = lags[i];
     std::vector<std::string> cells = {lag.group,
                                       lag.where.topic,
                                       std::to_string(lag.where.partition),
@@ -248,6 +252,7 @@ std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide) {
                                       lag.verdict,
                                       lag.member.empty() ? "-" : lag.member};
     if (queues) cells.insert(cells.end(), {or_dash(lag.waiting), or_dash(lag.in_flight), or_dash(lag.retrying)});
+    if (!trends.empty()) cells.push_back(trends[i]);
     if (wide) cells.insert(cells.end(), {std::to_string(lag.log_start.value), lag.cause});
     table.add(std::move(cells));
   }

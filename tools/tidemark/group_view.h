@@ -30,7 +30,8 @@ std::string group_page(const GroupDescription& group, std::span<const GroupParti
 
 /// Text, because it fixes the number of decimals: json is one array, jsonl one object a line.
 std::string lag_to_json(std::span<const GroupPartitionLag> lags, OutputFormat format);
-std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide);
+/// With a column of `trends`, one a row, where there are any.
+std::string lag_table(std::span<const GroupPartitionLag> lags, bool wide, std::span<const std::string> trends = {});
 
 boost::json::array members_to_json(std::span<const GroupMemberDescription> members);
 std::string member_table(std::span<const GroupMemberDescription> members, bool wide);

@@ -29,6 +29,7 @@ Interrupts::Interrupts() {
   sigemptyset(&handled);
   sigaddset(&handled, SIGINT);
   sigaddset(&handled, SIGTERM);
+  sigaddset(&handled, SIGHUP);  // The terminal is gone; under nohup it is ignored, and never comes.
   CHECK(::pthread_sigmask(SIG_BLOCK, &handled, nullptr) == 0);
   signals_ = ::signalfd(-1, &handled, SFD_CLOEXEC);
   stop_ = ::eventfd(0, EFD_CLOEXEC);

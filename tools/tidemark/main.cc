@@ -76,6 +76,7 @@ Exit run(int argc, char** argv) {
   add_log_commands(root, invocation);
   add_bench_commands(root, invocation);
   add_status_commands(root, invocation);
+  add_top_command(root, invocation);
   add_demo_command(root, invocation);
   add_completion_command(root, invocation);
   add_names_command(root, invocation);

@@ -46,6 +46,7 @@ void add_schedule_commands(CLI::App& root, Invocation& invocation);
 void add_log_commands(CLI::App& root, Invocation& invocation);
 void add_bench_commands(CLI::App& root, Invocation& invocation);
 void add_status_commands(CLI::App& root, Invocation& invocation);  ///< status, doctor, version.
+void add_top_command(CLI::App& root, Invocation& invocation);
 void add_demo_command(CLI::App& root, Invocation& invocation);
 void add_completion_command(CLI::App& root, Invocation& invocation);
 void add_names_command(CLI::App& root, Invocation& invocation);  ///< What completion scripts ask for; not in the help.

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <memory>
+
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -5,6 +8,7 @@
 #include "storage/base/units.h"
 #include "tools/tidemark/group_view.h"
 #include "tools/tidemark/options.h"
+#include "tools/tidemark/queue_view.h"
 #include "tools/tidemark/session.h"
 
 namespace tidemark::tools {
@@ -56,14 +60,69 @@ std::string status_page(const BrokerStatus& status, const std::string& verdict, 
   return page;
 }
 
-Exit show_status(const Globals& globals) {
+struct Health {
+  BrokerStatus status;
+  std::vector<GroupDescription> groups;  ///< Of both kinds.
+};
+
+Result<Health> ask_health(const Globals& globals) {
   Result<Client> client = connect(globals);
-  if (!client) return report(client.error(), globals.output);
-  const Result<BrokerStatus> status = client->admin().status();
-  if (!status) return report(status.error(), globals.output);
-  const Result<std::vector<GroupDescription>> groups = client->groups().list();
-  if (!groups) return report(groups.error(), globals.output);
-  const std::string verdict = worst_verdict(*groups);
+  if (!client) return client.error();
+  Result<BrokerStatus> status = client->admin().status();
+  if (!status) return status.error();
+  Result<std::vector<GroupDescription>> groups = client->groups().list();
+  if (!groups) return groups.error();
+  const Result<std::vector<QueueDescription>> queues = client->queues().list();
+  if (!queues) return queues.error();
+  std::erase_if(*groups, [](const GroupDescription& group) { return group.kind == "queue"; });
+  for (const QueueDescription& queue : *queues) groups->push_back(as_group(queue));
+  return Health{*std::move(status), *std::move(groups)};
+}
+
+/// As a monitoring plugin: one line, and 0, 1, 2 or 3.
+Exit check_status(const Globals& globals) {
+  static constexpr std::string_view kNames[] = {"OK", "WARNING", "CRITICAL", "UNKNOWN"};
+  constexpr int kUnknown = 3;
+  constexpr double kDiskFreeMin = 0.1;
+  int code = 0;
+  std::string text;
+  boost::json::object object;
+  if (const Result<Health> health = ask_health(globals); !health) {
+    code = kUnknown;
+    text = printable_text(health.error().detail);
+  } else {
+    const BrokerStatus& status = health->status;
+    std::string troubles;
+    const auto trouble = [&](int how_bad, const std::string& what) {
+      code = std::max(code, how_bad);
+      troubles += (troubles.empty() ? "" : ", ") + what;
+    };
+    if (!status.read_only.empty()) trouble(2, "appends are refused: " + printable_text(status.read_only));
+    if (static_cast<double>(status.disk_free_bytes) < kDiskFreeMin * static_cast<double>(status.disk_total_bytes)) {
+      trouble(1, "the disk is nearly full");
+    }
+    for (const GroupDescription& group : health->groups) {
+      if (severity(group.verdict) > 0) trouble(severity(group.verdict), printable_text(group.name) + " " + group.verdict);
+    }
+    text = fmt::format("{}{} groups, flush p99 {:.1f} ms, {} free", troubles.empty() ? "" : troubles + "; ", health->groups.size(),
+                       status.flush_ms_p99, format_size(status.disk_free_bytes));
+    object = status_to_json(status, worst_verdict(health->groups));
+  }
+  if (is_json(globals.output)) {
+    object["result"] = kNames[code];
+    object["message"] = text;
+    print_json(object);
+  } else if (!write_stdout(fmt::format("{}: {}\n", kNames[code], text))) {
+    return static_cast<Exit>(kUnknown);
+  }
+  return static_cast<Exit>(code);
+}
+
+Exit show_status(const Globals& globals) {
+  const Result<Health> health = ask_health(globals);
+  if (!health) return report(health.error(), globals.output);
+  const BrokerStatus* const status = &health->status;
+  const std::string verdict = worst_verdict(health->groups);
   if (is_json(globals.output)) {
     print_json(status_to_json(*status, verdict));
     return Exit::done;
@@ -120,8 +179,11 @@ Exit show_version(const Globals& globals) {
 }  // namespace
 
 void add_status_commands(CLI::App& root, Invocation& invocation) {
-  root.add_subcommand("status", "The broker at a glance")->callback([&invocation] {
-    invocation.action = [](const Globals& globals, Interrupts&) { return show_status(globals); };
+  CLI::App* const status = root.add_subcommand("status", "The broker at a glance");
+  const auto check = std::make_shared<bool>(false);
+  status->add_flag("--check", *check, "For monitoring: one line; exit 0 fine, 1 warning, 2 critical, 3 unknown");
+  status->callback([&invocation, check] {
+    invocation.action = [check](const Globals& globals, Interrupts&) { return *check ? check_status(globals) : show_status(globals); };
   });
   root.add_subcommand("doctor", "Check disk, limits and settings of the broker; say what to change; exit 1 if a check fails")
       ->callback([&invocation] { invocation.action = [](const Globals& globals, Interrupts&) { return run_doctor(globals); }; });
