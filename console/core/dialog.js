@@ -87,7 +87,7 @@ export function actionDialog(options) {
 
 // A modal window around `content`; Esc closes it.
 export function openDialog(content, closed = () => {}) {
-  const dialog = el('dialog', {}, content);
+  const dialog = el('dialog', { 'aria-label': content.querySelector('h2').textContent }, content);
   dialog.addEventListener('close', () => {
     dialog.remove();
     closed();

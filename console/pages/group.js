@@ -10,6 +10,9 @@ import { offsetMap } from './offset_map.js';
 
 // One group: how far it is behind, why, and until when; who works on it; what is stuck.
 
+// Another part of the page: filter and order belong to the lists of this one.
+const partLink = (view, tab) => address('group', view.params, { kind: view.query.kind, topic: view.query.topic, range: view.query.range, tab });
+
 const nameOf = (topic) => link(`#/topic/${encodeURIComponent(topic)}`, topic);
 
 export function show(view) {
@@ -36,7 +39,7 @@ export function show(view) {
     if (shownKind !== group.kind) {
       shownKind = group.kind;
       const open = view.query.tab ?? 'lag';
-      bar.replaceChildren(tabs(partsOf(group.kind), open, (tab) => view.href({ tab: tab === 'lag' ? '' : tab })));
+      bar.replaceChildren(tabs(partsOf(group.kind), open, (tab) => partLink(view, tab === 'lag' ? '' : tab)));
       panel = PANELS[open]?.(view, group, ask) ?? PANELS.lag(view, group, ask);
       part.replaceChildren(panel.element);
     }
@@ -70,10 +73,10 @@ function lagPanel(view, first, ask) {
     out: tile('Out', { hint: 'Records a second that are finished, one minute average' }),
     headroom: tile('Headroom', { hint: 'Until retention removes the oldest record that is not finished' }),
     ...(first.kind === 'queue' ? {
-      hands: tile('In flight', { hint: 'Handed out and not acknowledged', href: view.href({ tab: 'pending' }) }),
-      retrying: tile('Retrying', { hint: 'Failed and waiting for the next try', href: view.href({ tab: 'pending' }) }),
+      hands: tile('In flight', { hint: 'Handed out and not acknowledged', href: partLink(view, 'pending') }),
+      retrying: tile('Retrying', { hint: 'Failed and waiting for the next try', href: partLink(view, 'pending') }),
       dead: tile('Dead letters', { href: address('dlq', [segment(first, 'group')]) }),
-    } : { members: tile('Members', { href: view.href({ tab: 'members' }) }) }),
+    } : { members: tile('Members', { href: partLink(view, 'members') }) }),
   };
   const charts = lagCharts(view, first, ask);
   const map = offsetMap(view);

@@ -1,5 +1,6 @@
 """JavaScript clients for whole-server tests, pinned by a lock file and installed into the build folder."""
 
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def install(source, work, package):
             skip(f"there is no {tool}; it comes with the Debian packages nodejs and npm")
     work.mkdir(parents=True, exist_ok=True)
     changed = False
-    for file in source.iterdir():
+    for file in filter(pathlib.Path.is_file, source.iterdir()):  # Not a node_modules that somebody made there by hand.
         target = work / file.name
         if not target.exists() or target.read_bytes() != file.read_bytes():
             shutil.copy(file, target)
