@@ -17,6 +17,7 @@ unsigned status_of(Errc code) {
     case Errc::unknown_member:
     case Errc::not_found:
     case Errc::not_delivered:
+    case Errc::unknown_transactional_id:
       return 404;
     case Errc::topic_exists:
     case Errc::conflict:
@@ -33,6 +34,9 @@ unsigned status_of(Errc code) {
     case Errc::out_of_order_sequence:
     case Errc::duplicate_sequence:
     case Errc::stale_producer_epoch:
+    case Errc::invalid_transaction_state:
+    case Errc::producer_fenced:
+    case Errc::concurrent_transactions:
       return 409;
     case Errc::invalid_argument:
     case Errc::invalid_topic_name:
@@ -43,6 +47,7 @@ unsigned status_of(Errc code) {
     case Errc::protocol_error:
     case Errc::unsupported_version:
     case Errc::invalid_session_timeout:
+    case Errc::invalid_transaction_timeout:
       return 400;
     case Errc::offset_out_of_range:
       return 416;
