@@ -58,7 +58,7 @@ export class Table {
     this.body = el('tbody');
     this.headings = columns.map((column) => {
       const unit = column.unit ? el('span', { class: 'unit' }, column.unit) : null;
-      const order = button([column.title, unit], () => this.#order(column), { class: 'heading', title: column.hint });
+      const order = button([el('span', { class: 'order' }, column.title), unit], () => this.#order(column), { class: 'heading', title: column.hint });
       return el('th', { scope: 'col', class: column.number ? 'number' : null }, column.title === '' ? '' : order);
     });
     this.pages = el('div', { class: 'pages' });

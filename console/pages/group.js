@@ -1,5 +1,5 @@
 import { get, segment } from '../core/api.js';
-import { behind } from '../core/attention.js';
+import { behind, inTrouble } from '../core/attention.js';
 import { clock, count, duration, rate, short, utc } from '../core/format.js';
 import { decoded, link as address } from '../core/route.js';
 import { card, chip, el, facts, link, tabs, tile, tone } from '../core/ui.js';
@@ -55,7 +55,8 @@ const PANELS = { lag: lagPanel, members: membersPanel, pending: pendingPanel, hi
 
 function drawHead(head, buttons, sentence, view, group) {
   const sign = JSON.stringify([group.verdict, group.cause, group.state, group.settings, group.members]);
-  sentence.textContent = `${group.cause ? `${group.cause}. ` : ''}${behind(group)}`;
+  // The cause is that of the worst partition; where nothing is wrong its figures would only disagree with those of the group.
+  sentence.textContent = `${group.cause && inTrouble(group) ? `${group.cause}. ` : ''}${behind(group)}`;
   sentence.dataset.tone = tone(group.verdict);
   if (head.dataset.now === sign) return;
   head.dataset.now = sign;
@@ -97,7 +98,7 @@ function drawTiles(tiles, group) {
   const split = group.kind === 'queue' ? (group.waiting === group.lag ? '' : `${short(group.waiting)} waiting`) : group.skew === null ? '' : `skew ${group.skew.toFixed(1)}×`;
   tiles.lag.set(group.lag === null ? 'unknown' : short(group.lag), group.lag === null ? 'nothing committed yet' : `records${split ? `, ${split}` : ''}`);
   tiles.time.set(duration(group.lag_seconds), `objective ${duration(group.objective_seconds)}`, late ? 'bad' : '');
-  const until = group.eta_seconds > 0 ? `in about that; ${clock(Date.now() + group.eta_seconds * 1000)}` : 'an estimate';
+  const until = group.eta_seconds > 0 ? `from now, at ${clock(Date.now() + group.eta_seconds * 1000)}` : 'an estimate';
   if (group.lag > 0 && group.eta_seconds !== null) tiles.eta.set(duration(group.eta_seconds), until);
   else if (group.lag > 0 && group.verdict !== 'paused') tiles.eta.set('never', 'at this pace', 'warn');
   else tiles.eta.set(group.lag === null ? '–' : group.lag === 0 ? 'now' : 'paused', group.lag === 0 ? 'nothing waits' : '');

@@ -8,6 +8,7 @@ const RANGES = [['15m', 900], ['1h', 3600], ['6h', 21_600], ['24h', 86_400], ['7
 const DEFAULT_RANGE = '15m';
 const FRESH_SECONDS = 60; // What is asked for again and again; what is older is known already.
 const EVERY_MS = 4000;
+const LEAST_MS = 60_000; // Shown at least.
 
 export function lagCharts(view, group, ask) {
   const range = RANGES.find(([name]) => name === view.query.range) ?? RANGES.find(([name]) => name === DEFAULT_RANGE);
@@ -40,7 +41,9 @@ export function lagCharts(view, group, ask) {
     const from = Date.now() - range[1] * 1000;
     points = points.filter((point) => point.x >= from);
     if (now.kind === 'stream') marks = (await ask('/history', signal)).map((seek) => ({ time: seek.time_ms, text: seek.undid === null ? `moved to ${seek.target}` : 'moved back' }));
-    const frame = { from, to: Date.now(), marks };
+    // A young group fills the plot, too.
+    const shown = Math.min(Math.max(from, points[0]?.x ?? from), Date.now() - LEAST_MS);
+    const frame = { from: shown, to: Date.now(), marks };
     [time, lag, rates].forEach((chart) => chart.update(points, frame));
   };
   return { element, update };

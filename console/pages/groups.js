@@ -29,7 +29,7 @@ export function show(view) {
       { name: 'eta', title: 'Caught up', value: (g) => (g.lag === 0 ? 0 : g.eta_seconds), sign: eta, show: (g) => el('span', { class: 'whole' }, eta(g)), hint: 'An estimate from the present rates' },
       { name: 'in_rate', title: 'Rates', unit: 'records/s', number: true, value: (g) => g.in_rate, sign: (g) => `${g.in_rate} ${g.out_rate}`, show: (g) => two(`${rate(g.in_rate)} in`, `${rate(g.out_rate)} out`) },
       { name: 'members', title: 'Members', number: true, value: (g) => g.members, show: (g) => count(g.members) },
-      { name: 'in_flight', title: 'In hands', unit: 'records', number: true, value: (g) => g.in_flight, sign: (g) => `${g.in_flight} ${g.retrying}`, show: (g) => (g.in_flight === null ? '–' : two(`${count(g.in_flight)} in flight`, `${count(g.retrying)} retrying`)) },
+      { name: 'in_flight', title: 'In hands', number: true, value: (g) => g.in_flight, sign: (g) => `${g.in_flight} ${g.retrying}`, show: (g) => (g.in_flight === null ? '–' : two(`${count(g.in_flight)} in flight`, `${count(g.retrying)} retrying`)) },
       { name: 'dead', title: 'Dead', unit: 'records', number: true, value: (g) => g.dead, show: (g) => (g.dead > 0 ? link(`#/dlq/${segment(g, 'group')}`, count(g.dead)) : count(g.dead)) },
       { name: 'headroom', title: 'Headroom', number: true, value: (g) => g.headroom_seconds, show: (g) => (g.headroom_seconds === null ? 'no limit' : duration(g.headroom_seconds)), hint: 'Until retention removes the oldest record not finished' },
     ],

@@ -25,7 +25,7 @@ export function offsetMap(view) {
       { name: 'lag', title: 'Lag', unit: 'records', number: true, value: (row) => row.lag, show: (row) => count(row.lag) },
       { name: 'lag_seconds', title: 'Lag time', number: true, value: (row) => row.lag_seconds, show: (row) => duration(row.lag_seconds) },
       { name: 'headroom', title: 'Headroom', number: true, value: (row) => row.headroom_seconds, show: (row) => (row.headroom_seconds === null ? 'no limit' : duration(row.headroom_seconds)) },
-      { name: 'member', title: 'Member', value: (row) => row.member ?? '', show: (row) => el('span', { title: row.member }, shortName(row.member ?? '')) },
+      { name: 'member', title: 'Member', value: (row) => row.member ?? '', show: (row) => el('span', { class: 'whole', title: row.member }, shortName(row.member ?? '')) },
       { name: 'verdict', title: 'Verdict', value: (row) => severity(row.verdict), sign: (row) => `${row.verdict}${row.cause}`, show: (row) => chip(row.verdict, row.cause) },
     ],
   });

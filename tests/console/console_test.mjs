@@ -407,6 +407,54 @@ suite('ten thousand topics', async () => {
   });
 });
 
+// Answers are put in the broker's mouth here: the pages have to do with brokers that have these parts of the interface and those that have not.
+suite('schedule and clients', () => {}, () => {
+  const answerWith = (path, value) => page.route(`**/api/v1/${path}`, (route) => {
+    if (route.request().method() !== 'DELETE') return route.fulfill(value === null ? { status: 404, json: { status: 404, detail: 'there is no such page' } } : { json: value });
+    removed.push(new URL(route.request().url()).pathname);
+    return route.fulfill({ status: 200, json: {} });
+  });
+  let removed;
+  beforeEach(() => (removed = []));
+
+  test('a scheduled record is seen with its time, and cancelled', async () => {
+    const record = { id: '3-1042', topic: 'reminders', partition: null, due_ms: Date.now() + 9_000_000, state: 'waiting', reason: null, key: 'ada', bytes: 2048 };
+    await answerWith('schedules**', { records: [record], next: null, waiting: 1, failed: 0 });
+    await answerWith('schedules/*', {});
+    await goTo('#/schedule');
+    await row('reminders').filter({ hasText: 'in 2h' }).filter({ hasText: '2.00 KiB' }).waitFor();
+    await showsFigure('Waiting', /^1$/);
+    await sees('.bar-row', /within 1 day.*1 record/s);
+    await row('3-1042').getByRole('button').click();
+    await confirm();
+    await sees('.toast', '3-1042 was cancelled');
+    assert.deepEqual(removed, ['/api/v1/schedules/3-1042']);
+  });
+
+  test('a connection is seen and ended', async () => {
+    await answerWith('connections', [{ id: 17, listener: 'native', peer: '127.0.0.1:50188', client_id: 'billing-3', opened_ms: Date.now() - 60_000 }]);
+    await answerWith('connections/*', {});
+    await goTo('#/clients');
+    await row('billing-3').getByRole('button').click();
+    await sees('dialog', 'Most clients connect again by themselves');
+    await confirm();
+    await sees('.toast', '127.0.0.1:50188 was disconnected');
+    assert.deepEqual(removed, ['/api/v1/connections/17']);
+  });
+
+  test('a broker without them is said to have none', async () => {
+    await answerWith('schedules**', null);
+    await goTo('#/schedule');
+    await sees('.empty', 'This broker does not give its scheduled records');
+    await answerWith('connections', { native: 2, http: 1 });
+    await goTo('#/clients');
+    await sees('.empty', 'only how many there are');
+    await answerWith('config', []);
+    await goTo('#/settings');
+    await sees('.empty', 'This broker does not give its settings');
+  });
+});
+
 suite('pictures', async () => {
   await makeTopic('orders', 4);
   await queueGroup('billing', 'orders');
