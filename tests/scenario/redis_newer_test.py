@@ -57,6 +57,14 @@ class NewerCommands(unittest.TestCase):
         for group in ("g", "h"):
             self.assertEqual(self.ask(f"XGROUP CREATE {key} {group} 0"), b"OK")
 
+    def test_help_lists_the_subcommands_that_are_served(self):
+        for command in "CLIENT COMMAND CONFIG FUNCTION MEMORY OBJECT PUBSUB SCRIPT".split():
+            lines = self.ask(f"{command} help")
+            self.assertEqual(lines[0].decode(), f"{command} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+            self.assertEqual(lines[-2:], [b"HELP", b"    Prints this help."])
+            self.refuses(f"{command} HELP x", f"ERR wrong number of arguments for '{command.lower()}|help' command")
+        self.assertIn(b"UNBLOCK", self.ask("CLIENT HELP"))
+
     # --- XDELEX, XACKDEL.
 
     def test_xdelex(self):

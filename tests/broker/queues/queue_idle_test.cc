@@ -46,7 +46,7 @@ TEST_F(QueueIdle, the_longest_idle_come_first) {
   EXPECT_EQ(idle(0ms, 0), list({}));
   ack(5);
   EXPECT_EQ(idle(20ms), list({6}));
-  window().claim("b", {.offset = Offset{6}, .min_idle = 0ms, .delivered = {}, .deliveries = {}}, now_);
+  window().claim("b", {.offset = Offset{6}, .min_idle = 0ms, .delivered = {}, .deliveries = {}, .id = {}}, now_);
   EXPECT_EQ(idle(0ms), list({0, 1, 6, 2000}));
 }
 
@@ -76,7 +76,7 @@ TEST_F(QueueIdle, what_is_given_back_comes_first_in_its_order) {
   EXPECT_EQ(deliveries(1), 0U);
   EXPECT_EQ(deliveries(3), 1U);
   EXPECT_TRUE(receive("b").empty());  // It is not new.
-  EXPECT_TRUE(window().claim("b", {.offset = Offset{3}, .min_idle = 1h, .delivered = {}, .deliveries = {}}, now_));
+  EXPECT_TRUE(window().claim("b", {.offset = Offset{3}, .min_idle = 1h, .delivered = {}, .deliveries = {}, .id = {}}, now_));
   EXPECT_EQ(deliveries(3), 2U);
   EXPECT_EQ(idle(1h), list({1}));
 }
@@ -142,7 +142,7 @@ TEST_F(QueueIdle, agrees_with_looking_at_everything) {
         give_back(offset);
         break;
       case 4:
-        window().claim("c", {.offset = Offset{offset}, .min_idle = 0ms, .delivered = {}, .deliveries = {}}, now_);
+        window().claim("c", {.offset = Offset{offset}, .min_idle = 0ms, .delivered = {}, .deliveries = {}, .id = {}}, now_);
         break;
     }
     if (step % 20 != 0) continue;

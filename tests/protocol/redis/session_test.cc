@@ -98,17 +98,6 @@ TEST_F(RedisSession, garbage_of_one_does_not_disturb_another) {
   }
 }
 
-TEST_F(RedisSession, lists_the_subcommands_it_serves) {
-  for (const char* const command : {"CLIENT", "COMMAND", "CONFIG", "FUNCTION", "MEMORY", "OBJECT", "PUBSUB", "SCRIPT"}) {
-    const std::string help = client_.ask({command, "help"});
-    EXPECT_NE(help.find(std::string("+") + command + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n"), std::string::npos)
-        << help;
-    EXPECT_TRUE(help.ends_with("+HELP\r\n+    Prints this help.\r\n")) << help;
-    EXPECT_EQ(client_.ask({command, "help", "x"}).rfind("-ERR wrong number of arguments for '", 0), 0U);
-  }
-  EXPECT_NE(client_.ask({"CLIENT", "HELP"}).find("+UNBLOCK\r\n"), std::string::npos);
-}
-
 TEST_F(RedisSession, stops_with_connections_open) {
   EXPECT_EQ(client_.ask({"PING"}), "+PONG\r\n");
   node_.server().stop();

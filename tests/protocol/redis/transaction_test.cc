@@ -36,7 +36,7 @@ class RedisTransaction : public testing::Test {
 };
 
 TEST_F(RedisTransaction, nobody_comes_between_its_commands) {
-  constexpr int kRounds = 60;
+  constexpr int kRounds = 25;
   std::string mine, theirs;
   for (int i = 0; i < kRounds; ++i) {
     mine += transaction({{"XLEN", "k"}, {"XADD", "k", "*", "f", "v"}, {"XLEN", "k"}, {"XADD", "k", "*", "f", "v"}, {"XLEN", "k"}});
