@@ -270,7 +270,7 @@ std::vector<storage::StateRecord> TransactionsImpl::snapshot(std::size_t shard, 
 void TransactionsImpl::drain(std::size_t number, Task done) {
   ShardTransactions& shard = shards[number];
   Shard& timers = broker.shards[number]->shard;
-  if (shard.deadline_timer) timers.cancel(*std::exchange(shard.deadline_timer, std::nullopt));
+  if (shard.due_timer) timers.cancel(*std::exchange(shard.due_timer, std::nullopt));
   if (shard.expiry_timer) timers.cancel(*std::exchange(shard.expiry_timer, std::nullopt));
   if (shard.orphan_timer) timers.cancel(*std::exchange(shard.orphan_timer, std::nullopt));
   for (const auto& [id, transaction] : shard.by_id) {
@@ -287,11 +287,11 @@ void TransactionsImpl::arm_deadline(std::size_t number, std::chrono::millisecond
   if (shard.deadlines.empty() || broker.stopping) return;
   const Timestamp now = broker.runtime.clock().now();
   const Timestamp due = std::max(shard.deadlines.begin()->first, now + at_least);
-  if (shard.deadline_timer && shard.timer_due <= due) return;
-  if (shard.deadline_timer) broker.shards[number]->shard.cancel(*std::exchange(shard.deadline_timer, std::nullopt));
+  if (shard.due_timer && shard.timer_due <= due) return;
+  if (shard.due_timer) broker.shards[number]->shard.cancel(*std::exchange(shard.due_timer, std::nullopt));
   shard.timer_due = due;
-  shard.deadline_timer = broker.shards[number]->shard.run_after(std::chrono::ceil<std::chrono::milliseconds>(due - now), [this, number] {
-    shards[number].deadline_timer.reset();
+  shard.due_timer = broker.shards[number]->shard.run_after(std::chrono::ceil<std::chrono::milliseconds>(due - now), [this, number] {
+    shards[number].due_timer.reset();
     time_out(number);
   });
 }

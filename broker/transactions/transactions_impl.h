@@ -32,7 +32,7 @@ using TransactionPtr = std::shared_ptr<HomedTransaction>;
 struct ShardTransactions {
   std::map<std::string, TransactionPtr, std::less<>> by_id;
   std::set<std::pair<Timestamp, std::string>> deadlines;  ///< Of the ongoing ones.
-  std::optional<TimerId> deadline_timer;
+  std::optional<TimerId> due_timer;
   Timestamp timer_due{};
   std::optional<TimerId> expiry_timer, orphan_timer;
   std::size_t under_way = 0;  ///< Calls not answered, records not flushed and markers on their way; a stop waits for them.

@@ -120,7 +120,8 @@ void handle_xadd(const Call& call, const Request& request) {
   const auto answer = [call, with_groups, where = key.where, trim = options.trim,
                        references = options.references](const Result<EntryAppended>& appended) {
     const bool added = appended && appended->refused == EntryRefusal::none && !appended->duplicate;
-    added && with_groups ? trim_behind(call, where, *trim, references, *appended) : reply_appended(call, appended);
+    if (added && with_groups) return trim_behind(call, where, *trim, references, *appended);
+    reply_appended(call, appended);
   };
   call.broker().entries().append(call.context(), key.where, std::move(entry), answer);
 }

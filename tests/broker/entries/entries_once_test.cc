@@ -94,7 +94,7 @@ TEST_F(EntriesOnce, are_forgotten_when_the_window_is_set_otherwise) {
 
 TEST_F(EntriesOnce, need_ids_that_are_times) {
   ASSERT_TRUE(engine_->create("plain", 1));
-  EXPECT_NE(stream("plain").add_once("p", "a").find("ids of 'plain/0' follow from its offsets"), std::string::npos)
+  EXPECT_NE(stream("plain").add_once("p", "a").find("ids of 'plain:0' follow from its offsets"), std::string::npos)
       << stream("plain").add_once("p", "a");
 }
 

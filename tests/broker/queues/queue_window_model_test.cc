@@ -523,7 +523,9 @@ class Model {
         if (log_start.value < 0) break;
         window_->trimmed(log_start);
         reference_.totals.gone += erase_if({0}, log_start, [&](Offset offset, const ReferenceEntry& entry) {
-          return !(settings_.keeps_ids && entry.state == EntryState::acquired) && !reference_.in_move(offset);
+          // Redis keeps what somebody has, and what somebody gave back, as pending.
+          const bool pending = entry.state == EntryState::acquired || (entry.state == EntryState::available && !reference_.offered(entry));
+          return !(settings_.keeps_ids && pending) && !reference_.in_move(offset);
         });
         if (log_start > reference_.cursor) {
           reference_.totals.gone += static_cast<std::uint64_t>(log_start - reference_.cursor) - known_in(reference_.cursor, log_start);
