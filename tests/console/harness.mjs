@@ -112,5 +112,11 @@ export async function openPage(browser, url, { width = 1440, height = 900, schem
     if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) page.faults.push(message.text());
   });
   await page.goto(url);
+  // Chromium passes on no keys for a while after a page has come.
+  await page.evaluate(() => addEventListener('keydown', () => (window.takesKeys = true), { capture: true, once: true }));
+  await until('the page takes keys', async () => {
+    await page.keyboard.press('Shift');
+    return page.evaluate(() => window.takesKeys === true);
+  });
   return page;
 }
