@@ -13,6 +13,7 @@ import time
 from broker_process import Broker
 
 PATIENCE = 120
+OUTPUT = "^(?:# )?"  # Of a command typed ahead of the prompt, which it then stands behind.
 bin_dir = pathlib.Path(sys.argv[1]).resolve()
 
 
@@ -138,15 +139,15 @@ def a_lost_broker(pane, broker):
 def ends(pane, server):
     """By its key, by Ctrl-C, and by a signal the terminal is as it was."""
     pane.type("q")
-    pane.wait("^what was here before", "^ended with 0", absent=["VERDICT"])
+    pane.wait("^what was here before", f"{OUTPUT}ended with 0", absent=["VERDICT"])
     for number, end in enumerate((lambda: pane.type("C-c"), lambda: pane.run("q"), lambda: os.kill(pid(pane), 15))):
         pane.run("clear")
         pane.run(f"tidemark -s {server} top; echo end {number} with $?")
         pane.wait("VERDICT")
         end()
-        pane.wait(f"^end {number} with 0", absent=["VERDICT"])
+        pane.wait(f"{OUTPUT}end {number} with 0", absent=["VERDICT"])
     pane.run("stty -g | diff - before && echo all as before")
-    pane.wait("^all as before")
+    pane.wait(f"{OUTPUT}all as before")
 
 
 def pid(pane):
