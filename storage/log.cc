@@ -385,6 +385,7 @@ std::optional<RemovePlan> Log::take_removable() {
     const bool last = segments_.size() == 1;
     const Offset end = last ? end_offset_ : segments_[1]->base;
     if (!oldest->frozen() || end > log_start_ || (last && oldest->empty())) break;
+    if (oldest->held) break;  // Its name is about to change hands: another file would go.
     oldest->removed = true;
     plan.bytes += oldest->flushed_bytes;
     plan.segments.push_back(oldest);

@@ -14,6 +14,7 @@
 #include "storage/base/offset.h"
 #include "storage/base/result.h"
 #include "storage/batch/record_batch.h"
+#include "storage/clean_mark.h"
 #include "storage/damage.h"
 #include "storage/file_cache.h"
 #include "storage/file_system.h"
@@ -30,6 +31,7 @@
 ///     plan_read() -> ReadPlan::execute()                                                read, verified
 ///     plan_checkpoint() -> CheckpointPlan::execute() -> apply()                         bounds the work of the next recovery
 ///     set_log_start() -> take_removable() -> RemovePlan::execute()                      trim, retention
+///     plan_cleaning() -> Cleaning::step() ... accept() -> SwapPlan::execute() -> apply()  compaction
 ///
 /// Directory (docs/FILE_FORMAT.md):
 ///     <base20>.log       batches back to back, nothing else: Kafka's layout and naming
@@ -37,6 +39,8 @@
 ///     <base20>.seal      written when the segment is sealed: length, offsets, times, the checksum of every interval, its own checksum
 ///     <base20>.log.torn-<position>   what recovery cut off, kept aside
 ///     <base20>.*.deleted             on its way out
+///     <base20>.*.cleaned, .seal.swap on its way in; see segment_swap.h
+///     cleaned                        how far it was compacted; see clean_mark.h
 ///
 /// A crash leaves: in the active segment at most one unflushed group (<= kGroupBytesMax), of which any part may be there, zero, or
 /// missing; an empty or missing next segment; a seal or index that is missing or short; `.deleted` files. All of it is normal and
@@ -228,6 +232,24 @@ struct TimesPlan {
   Status execute(FileCache& files);
 };
 
+/// How a log stands towards cleaning (storage/cleaning.h).
+struct CleanableState {
+  Offset clean_end;  ///< Below, keys were compacted; at least the log start.
+  Offset past;       ///< The first offset that may not be cleaned yet.
+  std::uint64_t clean_bytes = 0;
+  std::uint64_t dirty_bytes = 0;          ///< From clean_end to past.
+  std::size_t segments = 0;               ///< That may be cleaned.
+  std::optional<Timestamp> oldest_dirty;  ///< Append time of the first dirty segment, cleanable or not; nullopt if there is none.
+  double dirty_ratio() const {
+    return dirty_bytes == 0 ? 0 : static_cast<double>(dirty_bytes) / static_cast<double>(clean_bytes + dirty_bytes);
+  }
+};
+
+class Cleaning;
+struct CleaningRules;
+struct CleaningSummary;
+struct SwapPlan;
+
 struct RemovePlan {
   std::vector<std::shared_ptr<Segment>> segments;
   std::string directory;
@@ -332,6 +354,22 @@ class Log {
   /// Segments wholly below the log start, given up by the log. nullopt if there are none.
   std::optional<RemovePlan> take_removable();
 
+  // --- Cleaning: storage/cleaning.h. log_clean.cc
+
+  /// What may be cleaned are full, sealed segments that end at or below `limit` and were last appended to at or before `appended_until`.
+  /// `limit` must not lie above a checkpoint that is durable: its position is one in a file that stays as it is. Segments whose times are
+  /// not known count as too young.
+  CleanableState cleanable(Offset limit, Timestamp appended_until) const;
+  /// A cleaning of these segments; null if there are none. Pre: none is under way. One that is dropped at any time does no harm.
+  std::unique_ptr<Cleaning> plan_cleaning(CleaningRules rules, Offset limit, Timestamp appended_until) const;
+  /// False: a segment it would replace has been given up meanwhile. Otherwise none of them is until the plan is applied.
+  bool accept(const SwapPlan& plan);
+  /// Pre: accepted and executed.
+  void apply(SwapPlan&& done);
+  void apply(const CleaningSummary& done);
+  /// What the last compaction came to; nullopt before the first.
+  const std::optional<CleanMark>& clean_mark() const { return clean_mark_; }
+
   /// Checks the books against each other; tests call it after each step.
   void check_invariants() const;
 
@@ -369,6 +407,7 @@ class Log {
   std::uint64_t bytes_since_checkpoint_ = 0;
   std::vector<Damage> damage_;
   std::optional<Error> append_error_;
+  std::optional<CleanMark> clean_mark_;
 };
 
 }  // namespace tidemark::storage

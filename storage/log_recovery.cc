@@ -5,6 +5,8 @@
 
 #include "storage/base/crc32c.h"
 #include "storage/base/log.h"
+#include "storage/clean_mark.h"
+#include "storage/segment_swap.h"
 #include "storage/torn_tail.h"
 
 namespace tidemark::storage {
@@ -67,8 +69,12 @@ Result<std::unique_ptr<Log>> LogRecovery::run() {
 }
 
 Status LogRecovery::list_segments() {
-  const Result<std::vector<DirectoryEntry>> entries = file_system_.list(directory_);
+  Result<std::vector<DirectoryEntry>> entries = file_system_.list(directory_);
   if (!entries && entries.error().code == Errc::not_found) return {};
+  if (!entries) return entries.error();
+  const Result<bool> swapped = finish_swaps(file_system_, directory_, *entries);
+  if (!swapped) return swapped.error();
+  if (*swapped) entries = file_system_.list(directory_);
   if (!entries) return entries.error();
   std::vector<Offset> seals;
   std::vector<Offset> indexes;
@@ -85,6 +91,8 @@ Status LogRecovery::list_segments() {
       seals.push_back(*sealed);
     } else if (const std::optional<Offset> indexed = parse_segment_file_name(entry.name, ".idx")) {
       indexes.push_back(*indexed);
+    } else if (entry.name == kCleanMarkName) {
+      log_->clean_mark_ = read_clean_mark(file_system_, directory_);
     }
   }
   std::ranges::sort(found_, {}, &Found::base);

@@ -15,6 +15,7 @@
 #include "storage/segment.h"
 #include "storage/segment_index.h"
 #include "storage/segment_scan.h"
+#include "storage/segment_swap.h"
 
 namespace tidemark::storage {
 namespace {
@@ -342,6 +343,8 @@ Result<std::vector<DamagedBytes>> find_damaged_bytes(FileSystem& files, const st
 }
 
 Result<RepairReport> drop_damaged_range(FileSystem& files, const std::string& directory, Offset from, Offset to, Timestamp now) {
+  // What a crash left of a cleaning belongs to the places that are about to move.
+  if (const Status finished = finish_swaps(files, directory); !finished) return finished.error();
   const Result<SegmentFiles> segment = open_segment(files, directory, from);
   if (!segment) return segment.error();
   const Result<Findings> findings = inspect(*segment, now);

@@ -145,8 +145,8 @@ void replace_index(const Segment& segment, FileSystem& files, const SegmentIndex
 Error removed_error(const Segment& segment) { return {Errc::offset_out_of_range, segment.log_path() + " was removed while it was read"}; }
 
 /// Pre: `loading` is held.
-Result<LoadedIndex> load_from_files(const Segment& segment, FileCache& files, bool& rebuilt, std::optional<Seal>& seal) {
-  const Result<std::shared_ptr<File>> file = files.open(segment.log_path());
+Result<LoadedIndex> load_from_files(Segment& segment, FileCache& files, bool& rebuilt, std::optional<Seal>& seal) {
+  const Result<std::shared_ptr<File>> file = segment.open_log(files);
   if (!file && file.error().code == Errc::not_found) {
     if (segment.removed) return removed_error(segment);
     return LoadedIndex{
@@ -219,6 +219,23 @@ std::optional<Offset> parse_segment_file_name(std::string_view name, std::string
   const auto [stop, error] = std::from_chars(name.data(), end, base.value);
   if (error != std::errc() || stop != end || base.value < 0) return std::nullopt;
   return base;
+}
+
+Result<std::shared_ptr<File>> Segment::open_log(FileCache& files) {
+  const std::lock_guard lock(opening);
+  if (retired_log) return retired_log;
+  return files.open(log_path());
+}
+
+void Segment::retire(std::shared_ptr<File> log, std::shared_ptr<const LoadedIndex> loaded, FileCache& files) {
+  {
+    const std::lock_guard lock(cached_mutex);
+    retired_index = std::move(loaded);
+    cached = nullptr;
+  }
+  const std::lock_guard lock(opening);
+  retired_log = std::move(log);
+  files.forget(log_path());  // Whoever asks for the name from now on means the file that gets it.
 }
 
 Result<std::shared_ptr<const LoadedIndex>> load_index(const std::shared_ptr<Segment>& segment, FileCache& files) {

@@ -71,6 +71,7 @@ struct Segment {
   bool ended = false;
   bool sealed = false;
   bool unsynced = false;                      ///< Holds bytes that may not be durable.
+  bool held = false;                          ///< Another segment is taking its place: its files may not be removed now.
   SegmentIndex index;                         ///< While it is not frozen: covers [0, flushed_bytes).
   std::size_t indexed = 0;                    ///< Leading entries that are in the index file for good.
   std::shared_ptr<const LoadedIndex> pinned;  ///< Frozen, and not sealed yet: the index, if it is in memory.
@@ -88,10 +89,21 @@ struct Segment {
   std::mutex cached_mutex;
   std::shared_ptr<const LoadedIndex> cached;  ///< Guarded by cached_mutex; the IndexCache drops it.
 
+  /// Null if neither memory nor retire() has it.
   std::shared_ptr<const LoadedIndex> cached_index() {
     const std::lock_guard lock(cached_mutex);
-    return cached;
+    return retired_index ? retired_index : cached;
   }
+
+  // --- After cleaning put another segment in its place: plans that still look at this one see it as it was.
+  std::mutex opening;                                ///< Held while the log file is opened by name, and while that name changes hands.
+  std::shared_ptr<File> retired_log;                 ///< Guarded by `opening`.
+  std::shared_ptr<const LoadedIndex> retired_index;  ///< Guarded by cached_mutex.
+
+  /// Blocking: the log file of this segment, whatever has its name by now. Errors as FileCache::open().
+  Result<std::shared_ptr<File>> open_log(FileCache& files);
+  /// From now on this is its file and its index. Pre: frozen; `loading` is held.
+  void retire(std::shared_ptr<File> log, std::shared_ptr<const LoadedIndex> loaded, FileCache& files);
 };
 
 /// Blocking: the index of a frozen segment, from memory or from its files. The seal is the evidence; index entries that agree with it

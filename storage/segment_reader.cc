@@ -17,7 +17,7 @@ Result<SegmentReader> SegmentReader::open(const SegmentView& view, FileCache& fi
   }
   reader.report(reader.index_->damage);
   if (reader.index_->index.entries.empty()) return reader;
-  Result<std::shared_ptr<File>> file = files.open(view.segment->log_path());
+  Result<std::shared_ptr<File>> file = view.segment->open_log(files);
   if (!file && file.error().code == Errc::not_found && view.segment->removed) {
     return Error{Errc::offset_out_of_range, view.segment->log_path() + " was removed while it was read"};
   }

@@ -7,6 +7,7 @@
 #include "storage/seal.h"
 #include "storage/segment.h"
 #include "storage/segment_scan.h"
+#include "storage/segment_swap.h"
 #include "storage/state_recovery.h"
 
 namespace tidemark::storage {
@@ -40,7 +41,8 @@ class PartitionVerifier {
   const Offset log_start_;
   const std::optional<LogCheckpoint> checkpoint_;
   PartitionCheck check_;
-  Offset end_;  ///< Behind the segments looked at.
+  Offset end_;             ///< Behind the segments looked at.
+  Offset absorbed_until_;  ///< The last exchange that was decided and not carried out takes the place of segments up to here.
 };
 
 /// In order, up to the last one that holds data: empty ones behind it are space taken for batches to come.
@@ -71,7 +73,8 @@ Result<PartitionCheck> PartitionVerifier::run() {
   for (std::size_t i = 0; i < segments->size(); ++i) {
     const Segment& segment = (*segments)[i];
     const std::optional<Offset> next = i + 1 < segments->size() ? std::optional((*segments)[i + 1].base) : std::nullopt;
-    if (next && *next <= log_start_) continue;  // Trimmed; the files are on their way out.
+    if (next && *next <= log_start_) continue;     // Trimmed; the files are on their way out.
+    if (absorbed_until_ > segment.base) continue;  // Cleaning has put it into the one before; likewise.
     if (segment.base > end_) check_.damage.push_back({segment_file_name(end_, ".log"), {}, end_, segment.base, "missing"});
     const Status checked = check_segment(segment, next);
     if (!checked && checked.error().code == Errc::not_found) continue;  // Retention took it meanwhile.
@@ -87,12 +90,21 @@ Result<PartitionCheck> PartitionVerifier::run() {
 }
 
 Status PartitionVerifier::check_segment(const Segment& segment, std::optional<Offset> next_base) {
-  const Result<std::unique_ptr<File>> file = files_.open(directory_ + "/" + segment_file_name(segment.base, ".log"), OpenMode::read);
+  const std::string log_path = directory_ + "/" + segment_file_name(segment.base, ".log");
+  const std::string seal_path = directory_ + "/" + segment_file_name(segment.base, ".seal");
+  // An exchange that was decided counts, and what the rewritten log still goes by is its own matter.
+  const ByteVector decided = read_if_there(files_, seal_path + std::string(kSwapSuffix));
+  Result<std::unique_ptr<File>> file = Error{Errc::not_found, ""};
+  if (!decided.empty()) file = files_.open(log_path + std::string(kCleanedSuffix), OpenMode::read);
+  if (!file) file = files_.open(log_path, OpenMode::read);
   if (!file) return file.error();
+  const Result<std::uint64_t> bytes = decided.empty() ? Result<std::uint64_t>(segment.bytes) : (*file)->size();
+  if (!bytes) return bytes.error();
   ++check_.segments;
-  check_.bytes += segment.bytes;
-  const Result<Seal> seal = decode_seal(read_if_there(files_, directory_ + "/" + segment_file_name(segment.base, ".seal")), segment.base);
-  return seal ? check_sealed(**file, *seal, segment.bytes) : check_unsealed(**file, segment.base, next_base, segment.bytes);
+  check_.bytes += *bytes;
+  const Result<Seal> seal = decode_seal(decided.empty() ? read_if_there(files_, seal_path) : decided, segment.base);
+  if (seal && !decided.empty()) absorbed_until_ = seal->end;
+  return seal ? check_sealed(**file, *seal, *bytes) : check_unsealed(**file, segment.base, next_base, *bytes);
 }
 
 Status PartitionVerifier::check_sealed(File& file, const Seal& seal, std::uint64_t file_bytes) {
@@ -155,7 +167,16 @@ Status PartitionVerifier::check_unsealed(File& file, Offset base, std::optional<
 
 Result<PartitionCheck> verify_partition(FileSystem& files, const std::string& directory, Offset log_start,
                                         const std::optional<LogCheckpoint>& checkpoint) {
-  return PartitionVerifier(files, directory, log_start, checkpoint).run();
+  // Of a directory in use, a segment may be rewritten between its seal and its log: what looks damaged must do so more than once.
+  constexpr int kLooks = 3;
+  Result<PartitionCheck> check;
+  for (int look = 0; look < kLooks; ++look) {
+    Result<PartitionCheck> next = PartitionVerifier(files, directory, log_start, checkpoint).run();
+    const bool settled = !next || next->damage.empty() || (check && check->damage == next->damage);
+    check = std::move(next);
+    if (settled) break;
+  }
+  return check;
 }
 
 Result<StateCheck> read_state_log(FileSystem& files, const std::string& directory, const std::function<void(const StateRecord&)>& show) {

@@ -28,6 +28,7 @@ inline constexpr std::uint16_t kCodecBits = 7;
 inline constexpr std::uint16_t kLogAppendTimeBit = 8;
 inline constexpr std::uint16_t kTransactionalBit = 16;
 inline constexpr std::uint16_t kControlBit = 32;
+inline constexpr std::uint16_t kDeleteHorizonBit = 64;
 
 /// Parses like BatchHeader::parse() but leaves the codec bits unjudged.
 Result<BatchHeader> parse_any_codec(ByteView bytes);

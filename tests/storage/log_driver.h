@@ -48,7 +48,8 @@ inline std::vector<SeenRecord> records_of(ByteView batches) {
     Result<BatchReader> reader = BatchReader::open(batch);
     EXPECT_TRUE(reader);
     RecordView record;
-    while (reader && *reader->next(record)) records.push_back({record.offset.value, to_string(record.value.value_or(ByteView()))});
+    while (reader && *reader->next(record))
+      records.push_back({record.offset.value, tidemark::to_string(record.value.value_or(ByteView()))});
     batches = batches.subspan(batch.size());
   }
   return records;
