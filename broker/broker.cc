@@ -576,6 +576,7 @@ void Broker::Impl::drain_partitions(Done<void> done) {
       [drain](ShardState& shard) {
         if (shard.checkpoint_timer) shard.shard.cancel(*std::exchange(shard.checkpoint_timer, std::nullopt));
         if (shard.retention_timer) shard.shard.cancel(*std::exchange(shard.retention_timer, std::nullopt));
+        if (shard.compaction_timer) shard.shard.cancel(*std::exchange(shard.compaction_timer, std::nullopt));
         shard.checkpoints_due.clear();
         drain->left += shard.partitions.size();
         for (const auto& [key, partition] : shard.partitions) partition->drain([drain] { drain->one_less(); });

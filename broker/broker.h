@@ -59,6 +59,9 @@ struct BrokerOptions {
   std::chrono::milliseconds checkpoint_interval{1000};
   std::uint64_t checkpoint_bytes = 64 * 1024 * 1024;  ///< Per partition; whichever comes first.
   std::chrono::milliseconds retention_interval{30'000};
+  std::chrono::milliseconds compaction_interval{15'000};  ///< How often a shard looks for a partition to compact.
+  /// What compaction may read and write, all shards together; 0: it does not run.
+  std::uint64_t compaction_bytes_per_second = 32 * 1024 * 1024;
   /// How long an empty group whose members assign (Kafka's classic protocol) waits for more of them once the first has come.
   std::chrono::milliseconds group_initial_rebalance_delay{500};
 };
@@ -159,6 +162,23 @@ struct ProducerIdentity {
   bool operator==(const ProducerIdentity&) const = default;
 };
 
+/// How a partition stands towards compaction.
+struct CompactionInfo {
+  bool enabled = false;  ///< cleanup.policy says so.
+  bool running = false;
+  bool due = false;                                ///< It would run now, as soon as the shard has no other partition under way.
+  std::string reason;                              ///< Why it would, or why not.
+  std::uint64_t clean_bytes = 0, dirty_bytes = 0;  ///< Of what may be compacted now.
+  double dirty_ratio = 0;
+  Offset clean_end;                               ///< Compacted up to here.
+  Offset cleanable_end;                           ///< What lies above may not be compacted yet.
+  std::optional<Timestamp> last_time;             ///< Of the last compaction.
+  std::optional<Timestamp> next_tombstones_time;  ///< From then on tombstones may go.
+  // Counters since start.
+  std::uint64_t runs = 0, bytes_read = 0, bytes_written = 0, bytes_freed = 0, records_dropped = 0;
+  double seconds = 0;  ///< That runs took, waits for their pace included.
+};
+
 struct PartitionInfo {
   std::int32_t partition = 0;
   Offset log_start;
@@ -172,6 +192,7 @@ struct PartitionInfo {
   std::vector<storage::Damage> damage;
   // Counters since start.
   std::uint64_t records_in = 0, bytes_in = 0, records_out = 0, bytes_out = 0, duplicates = 0;
+  CompactionInfo compaction;
   std::uint64_t dedup_ids = 0;              ///< Remembered now.
   std::uint64_t dedup_forgotten_early = 0;  ///< Before their window had passed, for want of memory.
 };

@@ -93,6 +93,8 @@ struct Broker::Impl {
   void group_floors(ShardState& shard, FloorQuery query, UniqueFunction<void(Floors)> done);
   void trim_acked(ShardState& shard);         ///< Topics with trim.when.acked: what every group has finished is removed.
   void enforce_retention(ShardState& shard);  ///< Time and size, but for what hold.for keeps.
+  void schedule_compaction(ShardState& shard, std::chrono::milliseconds delay);  ///< compaction_schedule.cc
+  void compact_next(ShardState& shard);
   void schedule_space_watch();
   void take_snapshots(std::vector<storage::StreamKey> streams);
   void stop_partitions(Done<void> done);

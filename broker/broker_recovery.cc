@@ -130,8 +130,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   }
   storage::RecoveryReport report;
   Result<std::unique_ptr<storage::Log>> log = storage::Log::open(
-      file_cache, directory->partition_directory(topic->id, partition),
-      {.segment_bytes = topic->effective.segment_bytes, .segment_age = topic->effective.segment_age},
+      file_cache, directory->partition_directory(topic->id, partition), log_config(topic->effective),
       {.log_start = state.log_start, .checkpoint = state.checkpoint, .clean = clean}, now,
       [&](const BatchHeader& header, ByteView batch) {
         if (header.has_producer()) producers.recovered(header, now);
@@ -152,7 +151,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   for (const storage::Damage& damage : report.damage) log_error(name + ": damaged, quarantined: " + damage.to_string());
   producers.cut((*log)->end_offset());
   open_transactions.cut((*log)->end_offset());
-  open_transactions.trimmed((*log)->log_start());
+  open_transactions.forget_aborted_before((*log)->log_start());
   producers.expire(now);
   if (state.leader_epoch > (*log)->leader_epoch()) (*log)->set_leader_epoch(state.leader_epoch);
 
@@ -167,7 +166,7 @@ Status Broker::Impl::open_partition(const std::shared_ptr<const Topic>& topic, s
   ShardState& home = *shards[home_of(key)];
   auto opened = std::make_shared<Partition>(services(home), key, topic, *std::move(log), std::move(producers), state.reserved_end,
                                             std::move(state.entries));
-  opened->recovered(std::move(open_transactions), state.checkpoint, std::move(state.transactions.open));
+  opened->recovered(std::move(open_transactions), state.checkpoint, std::move(state.transactions.open), state.aborted_gone_below);
   // Weak durability: offsets up to the reservation may have been shown before the crash. None of them is given out again.
   if (!clean && state.reserved_end.value > 0) {
     if (state.reserved_end > opened->end_offset()) opened->skip_to(state.reserved_end);
@@ -183,6 +182,7 @@ void Broker::Impl::begin_background_work() {
     shard->shard.post([this, state = shard.get()] {
       schedule_checkpoints(*state);
       schedule_retention(*state);
+      schedule_compaction(*state, options.compaction_interval);
       groups_impl->begin_background_work(state->shard.index());
       queues_impl->begin_background_work(state->shard.index());
       transactions_impl->begin_background_work(state->shard.index());

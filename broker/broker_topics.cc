@@ -185,8 +185,7 @@ void Broker::Impl::open_new_partitions(std::shared_ptr<const Topic> topic, std::
       const PartitionKey key{topic->id, p};
       storage::RecoveryReport report;
       Result<std::unique_ptr<storage::Log>> log =
-          storage::Log::open(file_cache, directory->partition_directory(topic->id, p),
-                             {.segment_bytes = topic->effective.segment_bytes, .segment_age = topic->effective.segment_age},
+          storage::Log::open(file_cache, directory->partition_directory(topic->id, p), log_config(topic->effective),
                              {.log_start = {}, .checkpoint = std::nullopt, .clean = true}, runtime.clock().now(), {}, report);
       if (log)
         (*per_shard)[home_of(key)].push_back({key, *std::move(log)});

@@ -6,6 +6,7 @@
 #include "storage/base/units.h"
 #include "storage/batch/filler_batch.h"
 #include "storage/batch/repack.h"
+#include "storage/batch/require_keys.h"
 
 namespace tidemark::broker {
 namespace {
@@ -57,7 +58,10 @@ Partition::Partition(PartitionServices services, PartitionKey key, std::shared_p
       tail_(services.tails),
       dedup_(services.dedup),
       entries_(*this, std::move(entries)),
-      reserved_end_(reserved_end) {}
+      reserved_end_(reserved_end),
+      opened_(services.runtime.clock().steady()) {
+  if (log_->log_start() == log_->end_offset()) dedup_state_ = DedupState::ready;  // There is nothing to read ids from.
+}
 
 Partition::~Partition() = default;
 
@@ -94,6 +98,13 @@ void Partition::append(Slice batch, std::unique_ptr<AppendPlan> plan, Done<Appen
     header = BatchHeader::parse(batch.view());
     CHECK(header.has_value());  // Written by us.
     if (auto refusal = append_refusal(batch.size())) return done(*std::move(refusal));
+  }
+  if (config().compact) {
+    if (Status keyed = require_keys(batch.view()); !keyed) {
+      Error error = std::move(keyed).error();
+      error.detail = name() + ": " + error.detail;
+      return done(std::move(error));
+    }
   }
   if (!services_.staging.try_take(batch.size())) return done(staging_full());
   pending_.push_back({std::move(batch), *header, std::move(plan), std::move(done)});
@@ -490,30 +501,35 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) 
       return self->finished();
     }
     storage::ReadPlan plan = self->log_->plan_read(request.from, limit, request.bytes_max);
-    self->services_.runtime.disk_pool().post([self, request, show, plan = std::move(plan), done = std::move(done)]() mutable {
+    const std::uint64_t forgotten = self->transactions_.forgotten();
+    self->services_.runtime.disk_pool().post([self, request, show, forgotten, plan = std::move(plan), done = std::move(done)]() mutable {
       std::vector<storage::Damage> found;
       Result<storage::ReadResult> read = plan.execute(self->services_.files, found);
-      self->services_.shard.post([self, request, show, read = std::move(read), found = std::move(found), done = std::move(done)]() mutable {
-        self->services_.cold_reads.finished(request.bytes_max);
-        if (!found.empty()) {
-          for (const storage::Damage& damage : found) log_error(self->name() + ": damaged, quarantined: " + damage.to_string());
-          self->log_->add_damage(found);
-        }
-        if (!read) {
-          Error error = std::move(read).error();
-          error.detail = self->name() + ": " + error.detail;
-          done(std::move(error));
-        } else {
-          std::vector<Slice> batches;
-          if (!read->batches.empty()) batches.push_back(std::move(read->batches));
-          ReadReply reply = self->reply_with(request, std::move(batches), read->next);
-          if (show == Show::all)
-            done(std::move(reply));
-          else
-            self->deliver(std::move(reply), std::move(done));
-        }
-        self->finished();
-      });
+      self->services_.shard.post(
+          [self, request, show, forgotten, read = std::move(read), found = std::move(found), done = std::move(done)]() mutable {
+            self->services_.cold_reads.finished(request.bytes_max);
+            if (!found.empty()) {
+              for (const storage::Damage& damage : found) log_error(self->name() + ": damaged, quarantined: " + damage.to_string());
+              self->log_->add_damage(found);
+            }
+            if (!read) {
+              Error error = std::move(read).error();
+              error.detail = self->name() + ": " + error.detail;
+              done(std::move(error));
+            } else if (forgotten != self->transactions_.forgotten()) {
+              // What was read may hold aborted records that nobody knows as such any more. The log itself has lost them.
+              self->serve(request, std::move(done), false, show);
+            } else {
+              std::vector<Slice> batches;
+              if (!read->batches.empty()) batches.push_back(std::move(read->batches));
+              ReadReply reply = self->reply_with(request, std::move(batches), read->next);
+              if (show == Show::all)
+                done(std::move(reply));
+              else
+                self->deliver(std::move(reply), std::move(done));
+            }
+            self->finished();
+          });
     });
   });
 }
@@ -577,7 +593,7 @@ void Partition::trim(Offset before, Done<Offset> done) {
 /// The log start has been recorded.
 void Partition::start_moved(Offset start) {
   log_->set_log_start(start);
-  transactions_.trimmed(start);
+  transactions_.forget_aborted_before(start);
   remove_files();
   wake_readers();
 }
@@ -678,7 +694,7 @@ std::vector<storage::StateRecord> Partition::snapshot() const {
 
 void Partition::set_topic(std::shared_ptr<const Topic> topic) {
   topic_ = std::move(topic);
-  log_->set_config({.segment_bytes = config().segment_bytes, .segment_age = config().segment_age});
+  log_->set_config(log_config(config()));
   drop_surplus();
 }
 
@@ -711,6 +727,7 @@ PartitionInfo Partition::describe() const {
   info.records_out = records_out_;
   info.bytes_out = bytes_out_;
   info.duplicates = duplicates_;
+  info.compaction = compaction();
   info.dedup_ids = dedup_.size();
   info.dedup_forgotten_early = dedup_.forgotten_early();
   return info;
@@ -727,6 +744,7 @@ void Partition::close(Error reason, Task drained) {
   entries_.closed();
   // What is staged is still written and answered; only new work is refused.
   wake_readers();
+  if (compaction_run_ && compaction_run_->timer) end_compaction(false);  // In a pause; a step under way ends it itself.
   if (interval_timer_) services_.shard.cancel(*std::exchange(interval_timer_, std::nullopt));
   flush_written();
   drained_ = std::move(drained);

@@ -18,6 +18,7 @@
 #include "broker/tail_cache.h"
 #include "broker/transactions/open_transactions.h"
 #include "broker/transactions/transaction_types.h"
+#include "storage/cleaning.h"
 #include "storage/log.h"
 #include "storage/state_log.h"
 
@@ -62,6 +63,26 @@ class ReadWatcher {
   virtual void moved() = 0;  ///< On the partition's shard. Must not call the partition.
 };
 
+/// What a topic's settings mean to the logs of its partitions.
+storage::LogConfig log_config(const TopicConfig& config);
+
+/// Bounds of one compaction.
+struct CompactionPace {
+  std::uint64_t bytes_per_second = 0;  ///< Read and written; at least 1.
+  std::size_t key_map_bytes = 0;
+};
+
+/// A compaction under way, for the partition's eyes.
+struct CompactionRun {
+  CompactionPace pace;
+  std::shared_ptr<storage::Cleaning> cleaning;
+  UniqueFunction<void(bool finished)> done;
+  SteadyTime began;
+  std::vector<OffsetRange> deleted;  ///< Records that it removes from the disk because they were deleted.
+  std::uint64_t paid = 0;            ///< Work that pauses have been made for.
+  std::optional<TimerId> timer;      ///< Set during a pause.
+};
+
 /// What a partition works with; all of it outlives the partition.
 struct PartitionServices {
   Runtime& runtime;
@@ -96,10 +117,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   Offset last_stable() const { return transactions_.last_stable(log_start(), high_watermark()); }
   /// The end for such a reader.
   Offset end_for(Isolation isolation) const { return isolation == Isolation::uncommitted ? high_watermark() : last_stable(); }
-  /// Recovery, before anybody calls: the transactions that log and state log tell of, the checkpoint that is recorded, and what was open
-  /// there.
+  /// Recovery, before anybody calls: the transactions that log and state log tell of, the checkpoint that is recorded, what was open
+  /// there, and what compaction has left nothing of.
   void recovered(OpenTransactions transactions, std::optional<storage::LogCheckpoint> checkpoint,
-                 std::vector<OpenTransaction> open_at_checkpoint);
+                 std::vector<OpenTransaction> open_at_checkpoint, Offset aborted_gone_below);
   /// Recovery of a topic with weak durability: the next record gets `offset`, under a new leader epoch; what lies between stays empty.
   void skip_to(Offset offset);
   void append(Slice batch, Done<Appended> done) { append(std::move(batch), nullptr, std::move(done)); }
@@ -144,6 +165,13 @@ class Partition : public std::enable_shared_from_this<Partition> {
   bool wants_checkpoint() const { return log_->bytes_since_checkpoint() > 0; }
   /// Time and size; records from `held` on stay, as far as hold.bytes allows.
   void enforce_retention(std::optional<Offset> held);
+
+  // --- Compaction: partition_compaction.cc. One at a time.
+  CompactionInfo compaction() const;
+  /// How much it is worth: a larger figure goes first; nullopt when there is nothing to do now. May begin to read what it needs to know.
+  std::optional<double> compaction_urgency();
+  /// Compacts in steps with pauses between them; `done` when it is over, with false if it was given up. Pre: none is under way.
+  void compact(const CompactionPace& pace, UniqueFunction<void(bool finished)> done);
   /// The whole state for the state log, at once or when what is being recorded is known to be.
   void take_snapshot(UniqueFunction<void(std::vector<storage::StateRecord>)> done);
 
@@ -246,6 +274,17 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// With overflow = drop-oldest: the log start moves behind what is too much.
   void drop_surplus();
   void look_up_times(UniqueFunction<void(Status)> done);
+  // partition_compaction.cc
+  Offset compaction_limit() const;
+  void judge_deleted(CompactionInfo& info, const storage::CleanableState& state) const;
+  Timestamp compactable_until() const;
+  std::shared_ptr<const storage::CleaningAdvice> cleaning_advice() const;
+  void compaction_step();
+  void compaction_stepped(Result<storage::Cleaning::Next> next);
+  void exchange_segments();
+  void forget_aborted(const storage::CleaningSummary& summary);
+  void pause_compaction();
+  void end_compaction(bool finished);
   void look_at_places(std::optional<Offset> at, bool time_known, std::optional<Offset> and_at, PlaceReport report, Done<PlaceReport> done);
   void started() { ++under_way_; }
   void finished();
@@ -258,6 +297,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   OpenTransactions transactions_;
   std::vector<OpenTransaction> recorded_open_;  ///< Transactions open at the recorded checkpoint.
   Offset aborted_recorded_until_;               ///< Aborted transactions whose markers lie below are in the state log.
+  Offset aborted_gone_below_;                   ///< Those are forgotten: compaction has left nothing of them.
   PartitionTail tail_;
   enum class DedupState { unknown, loading, ready } dedup_state_ = DedupState::unknown;
   DedupWindow dedup_;
@@ -280,6 +320,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
   Offset reserved_end_;
   std::optional<Offset> skip_to_;  ///< Weak durability, after an unclean start: where the next append goes on.
   std::optional<storage::LogCheckpoint> recorded_checkpoint_;
+  std::optional<storage::LogCheckpoint> durable_checkpoint_;
+  const SteadyTime opened_;
+  std::unique_ptr<CompactionRun> compaction_run_;  ///< The one under way.
+  CompactionInfo compacted_;                       ///< Counters only.
+  DeletedOffsets erased_;                          ///< Deleted records of which the disk has nothing left, as far as is known.
   std::size_t under_way_ = 0;
   std::optional<Error> closed_;
   Task drained_;

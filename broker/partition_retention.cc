@@ -12,7 +12,7 @@ void Partition::enforce_retention(std::optional<Offset> held) {
   producers_.expire(now);
   dedup_.expire(now, config().dedup_window);
   drop_surplus();
-  if (!config().retention && !config().retention_bytes) return;
+  if (!config().deletes || (!config().retention && !config().retention_bytes)) return;
   if (!log_->times_known()) {  // The next round of retention knows them.
     return look_up_times([name = name()](Status read) {
       if (!read) log_warn(name + ": " + read.error().to_string());

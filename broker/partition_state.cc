@@ -109,8 +109,13 @@ Status PartitionState::apply(const state::PartitionChange& change) {
       transactions.open.push_back({{in.producer(), static_cast<std::int16_t>(in.epoch())}, Offset{in.first()}});
     }
   }
+  if (change.has_aborted_gone_below()) {
+    aborted_gone_below = Offset{change.aborted_gone_below()};
+    std::erase_if(transactions.aborted, [&](const AbortedTransaction& one) { return one.marker < aborted_gone_below; });
+  }
   for (const auto& in : change.aborted()) {
     const Offset marker{in.marker()};
+    if (marker < aborted_gone_below) continue;
     if (!transactions.aborted.empty() && transactions.aborted.back().marker >= marker) continue;  // Said before.
     transactions.aborted.push_back({in.producer(), Offset{in.first()}, marker, Offset{in.last_stable()}});
   }

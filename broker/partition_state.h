@@ -48,6 +48,7 @@ struct PartitionState {
   EntryValues entries;
   std::optional<Offset> last_id_as_of;      ///< The end offset when entries.last_id was recorded.
   OpenTransactions::Snapshot transactions;  ///< As of the checkpoint; aborted ones may go on beyond it.
+  Offset aborted_gone_below;                ///< Aborted transactions with markers below are forgotten.
 
   /// Error corrupt_batch; then part of it may have been applied.
   Status apply(const state::PartitionChange& change);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/batch/require_keys.h"
+
 namespace tidemark::broker {
 namespace {
 
@@ -50,6 +52,10 @@ void PublishCall::judge() {
     });
   }
   fields_ = **std::move(fields);
+  // When it is due, its publisher is not there to be told.
+  if (topic.effective.compact && fields_.any_due) {
+    if (Status keyed = require_keys(batch_.view()); !keyed) return refuse(std::move(keyed).error());
+  }
   // The schedule would publish it, and the window would remember it, though the transaction is aborted.
   if (header_.is_transactional()) return refuse({Errc::invalid_argument, "a record of a transaction can have neither delay nor dedup id"});
   if (!fields_.past) return append();

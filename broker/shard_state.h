@@ -26,6 +26,7 @@ struct ShardState {
   std::size_t checkpoints_under_way = 0;
   std::optional<TimerId> checkpoint_timer;
   std::optional<TimerId> retention_timer;
+  std::optional<TimerId> compaction_timer;  ///< None while a partition is being compacted.
 };
 
 using ShardStates = std::vector<std::unique_ptr<ShardState>>;

@@ -24,6 +24,8 @@ class PartitionTail {
   /// Pre: base is the end of the newest cached batch, if any.
   void push(Offset base, Offset end, Slice batch);
   void clear();
+  /// Whether there is anything below `end`.
+  bool reaches_below(Offset end) const { return !entries_.empty() && entries_.front().base < end; }
 
   struct Found {
     std::vector<Slice> batches;

@@ -49,6 +49,13 @@ struct TopicConfig {
   std::chrono::milliseconds once_duration = std::chrono::seconds(100);  ///< Of Redis (XADD IDMP); by the time in entry ids.
   std::uint32_t once_entries = 100;                                     ///< The same: of each producer.
   std::int64_t once_since = 0;                                          ///< Entries below this offset are not in that window.
+  // cleanup.policy. With compact alone, retention by time and size does not act.
+  bool compact = false;
+  bool deletes = true;
+  double min_dirty_ratio = 0.5;
+  std::chrono::milliseconds tombstone_retention = std::chrono::hours(24);
+  std::chrono::milliseconds min_compaction_lag{0};
+  std::chrono::milliseconds max_compaction_lag = std::chrono::milliseconds::max();
 };
 
 /// One configuration key as users see it.

@@ -93,6 +93,8 @@ Range range_of(std::string_view name) {
   if (name == "max.message.bytes") return {1024, static_cast<std::int64_t>(8 * 1024 * 1024)};
   if (name == "segment.ms" || name == "flush.ms") return {1, kMax};
   if (name == "local.retention.bytes" || name == "local.retention.ms") return {-2, kMax};
+  if (name == "max.compaction.lag.ms") return {1, kMax};
+  if (name == "delete.retention.ms") return {0, kMax / 4};  // Added to a time.
   if (name == "retention.ms" || name == "retention.bytes" || name == "hold.bytes" || name == "max.records" || name == "record.ttl") {
     return {-1, kMax};
   }
@@ -200,6 +202,13 @@ std::vector<std::string> names_of(std::string_view list) {
   return names;
 }
 
+/// Of a text that was judged before.
+double decimal(const std::string& text) {
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
 }  // namespace
 
 const std::vector<ConfigKey>& topic_config_keys() { return keys(); }
@@ -247,6 +256,14 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
     if (name == "hold.bytes" && number(value) >= 0) typed.hold_bytes = static_cast<std::uint64_t>(number(value));
     if (name == "trim.when.acked") typed.trim_when_acked = value == "true";
     if (name == "record.ttl" && number(value) >= 0) typed.record_ttl = std::chrono::milliseconds(number(value));
+    if (name == "cleanup.policy") {
+      typed.compact = value.find("compact") != std::string::npos;
+      typed.deletes = value.find("delete") != std::string::npos;
+    }
+    if (name == "min.cleanable.dirty.ratio") typed.min_dirty_ratio = decimal(value);
+    if (name == "delete.retention.ms") typed.tombstone_retention = std::chrono::milliseconds(number(value));
+    if (name == "min.compaction.lag.ms") typed.min_compaction_lag = std::chrono::milliseconds(number(value));
+    if (name == "max.compaction.lag.ms") typed.max_compaction_lag = std::chrono::milliseconds(number(value));
     if (name == "message.timestamp.type") typed.log_append_time = value == "LogAppendTime";
     if (name == "retention.ms") {
       typed.retention.reset();
@@ -257,8 +274,10 @@ Result<ResolvedConfig> resolve_topic_config(const ConfigMap& raw, const TopicCon
       if (number(value) >= 0) typed.retention_bytes = static_cast<std::uint64_t>(number(value));
     }
   }
-  if (typed.entry_id == EntryIdMode::time && resolved.values.contains("cleanup.policy") &&
-      resolved.values.at("cleanup.policy").find("compact") != std::string::npos) {
+  if (typed.max_compaction_lag < typed.min_compaction_lag) {
+    return Error{Errc::invalid_config, "max.compaction.lag.ms must not be below min.compaction.lag.ms"};
+  }
+  if (typed.entry_id == EntryIdMode::time && typed.compact) {
     return Error{Errc::invalid_config, "cleanup.policy = compact does not go with entry.id = time"};
   }
   return resolved;

@@ -49,6 +49,9 @@ void PartitionEntries::append(EntryAppend entry, Done<EntryAppended> done) {
         Error{Errc::invalid_argument, "ids of '" + partition_.name() + "' follow from its offsets: IDMP goes by ids that are times"});
   }
   if (entry.fields.empty()) return done(Error{Errc::invalid_argument, "an entry has at least one field"});
+  if (partition_.config().compact && entry.fields.front().name != "key") {
+    return done(Error{Errc::corrupt_batch, partition_.name() + ": an entry begins with the field 'key', as cleanup.policy is compact"});
+  }
   if (entry.trim && changes_.full()) return done(Error{Errc::overloaded, "too many changes of " + partition_.name() + " are waiting"});
   const std::size_t bytes = entry_bytes_bound(entry.fields);
   if (auto refusal = partition_.append_refusal(bytes)) return done(*std::move(refusal));

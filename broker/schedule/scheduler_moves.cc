@@ -588,19 +588,20 @@ void Scheduler::batch_done(OpenBatch& batch) {
 void Scheduler::batch_refused(OpenBatch& batch) {
   const Error refusal = *batch.refusal;
   const bool delivery = batch.what.kind == MoveBatch::Kind::delivery;
-  const bool too_large = refusal.code == Errc::batch_too_large;
+  // Too large by now, or without a key in a topic that is compacted by now: waiting helps neither.
+  const bool for_good = refusal.code == Errc::batch_too_large || refusal.code == Errc::corrupt_batch;
   std::erase_if(batch.records, [this](const Moving& moving) {
     if (!moving.read) lost(moving);
     return !moving.read;
   });
   if (batch.records.empty()) return;
   ScheduleBook::Target& target = book_.target(batch.records.front().record.target);
-  if (delivery && too_large && batch.records.size() == 1) {
+  if (delivery && for_good && batch.records.size() == 1) {
     batch.records.front().content.failure = refusal;
     to_fail_.push_back(std::move(batch.records.front()));
     return;
   }
-  if (delivery && too_large) {
+  if (delivery && for_good) {
     target.singly = true;
   } else if (refusal.code != Errc::unknown_topic && !lost_sequences(batch)) {
     // A topic that is gone is noticed when the records are picked again.

@@ -9,25 +9,6 @@ std::string producer_text(const BatchHeader& header) {
   return "producer " + std::to_string(header.producer_id) + " epoch " + std::to_string(header.producer_epoch);
 }
 
-/// Aborted transactions by producer, each producer's ascending.
-class AbortedRanges {
- public:
-  explicit AbortedRanges(std::span<const AbortedTransaction> aborted) {
-    for (const AbortedTransaction& one : aborted) by_producer_[one.producer_id].emplace_back(one.first, one.marker);
-  }
-  bool contains(const BatchHeader& header) const {
-    if (!header.is_transactional()) return false;
-    const auto ranges = by_producer_.find(header.producer_id);
-    if (ranges == by_producer_.end()) return false;
-    const auto behind = std::ranges::upper_bound(ranges->second, header.base_offset, {}, &Range::first);
-    return behind != ranges->second.begin() && header.base_offset < std::prev(behind)->second;
-  }
-
- private:
-  using Range = std::pair<Offset, Offset>;
-  std::unordered_map<std::int64_t, std::vector<Range>> by_producer_;
-};
-
 }  // namespace
 
 void OpenTransactions::admit(const ProducerIdentity& producer) { admitted_[producer.id] = producer.epoch; }
@@ -56,6 +37,7 @@ Status OpenTransactions::check(const BatchHeader& header) const {
 
 void OpenTransactions::appended(const BatchHeader& header, Offset base, bool commit) {
   if (!header.has_producer() || !header.is_transactional()) return;
+  if (header.record_count == 0) return;  // Left of a compacted batch; its marker may be gone.
   const auto open = open_.find(header.producer_id);
   if (!header.is_control()) {
     if (open != open_.end()) return;
@@ -117,8 +99,8 @@ std::vector<AbortedTransaction> OpenTransactions::aborted_in(Offset from, Offset
   return found;
 }
 
-void OpenTransactions::trimmed(Offset log_start) {
-  while (!aborted_.empty() && aborted_.front().marker < log_start) aborted_.pop_front();
+void OpenTransactions::forget_aborted_before(Offset end) {
+  for (; has_aborted_before(end); ++forgotten_) aborted_.pop_front();
 }
 
 // --- Records and recovery.
@@ -169,6 +151,27 @@ void OpenTransactions::cut(Offset end) {
 
 // --- Batches.
 
+AbortedRanges::AbortedRanges(std::span<const AbortedTransaction> aborted) {
+  for (const AbortedTransaction& one : aborted) by_producer_[one.producer_id].push_back({one.first, one.marker});
+}
+
+const AbortedRanges::Range* AbortedRanges::find(std::int64_t producer_id, Offset at) const {
+  const auto ranges = by_producer_.find(producer_id);
+  if (ranges == by_producer_.end()) return nullptr;
+  const auto behind = std::ranges::upper_bound(ranges->second, at, {}, &Range::first);
+  return behind == ranges->second.begin() ? nullptr : &*std::prev(behind);
+}
+
+bool AbortedRanges::contains(std::int64_t producer_id, Offset base) const {
+  const Range* const range = find(producer_id, base);
+  return range != nullptr && base < range->marker;
+}
+
+bool AbortedRanges::ends_with(std::int64_t producer_id, Offset marker) const {
+  const Range* const range = find(producer_id, marker);
+  return range != nullptr && range->marker == marker;
+}
+
 std::optional<bool> marker_commits(ByteView batch) {
   constexpr std::int16_t kAbort = 0;
   constexpr std::int16_t kCommit = 1;
@@ -197,7 +200,8 @@ std::vector<Slice> committed_only(std::vector<Slice> batches, std::span<const Ab
       const Result<BatchHeader> header = BatchHeader::parse(slice.view().subspan(at));
       const std::size_t left = slice.size() - at;
       const std::size_t size = header ? std::min(header->size_bytes(), left) : left;
-      if (header && (header->is_control() || ranges.contains(*header))) {
+      const bool aborted_batch = header && header->is_transactional() && ranges.contains(header->producer_id, header->base_offset);
+      if (header && (header->is_control() || aborted_batch)) {
         end_run();
         run = at + size;
       }

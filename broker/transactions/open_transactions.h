@@ -32,7 +32,7 @@ struct OpenTransaction {
 /// has them in its own records, admits anew after a restart.
 ///
 /// At most kOpenMax transactions are open and kAbortedMax aborted ones remembered; beyond, new ones are refused with `overloaded`. Aborted
-/// ones are forgotten once the log start has passed their markers.
+/// ones are forgotten once the log start has passed their markers, or compaction has removed their records.
 class OpenTransactions {
  public:
   static constexpr std::size_t kOpenMax = 10'000;
@@ -59,7 +59,11 @@ class OpenTransactions {
   Offset last_stable(Offset log_start, Offset high_watermark) const;
   /// Aborted transactions with records in [from, to), by first offset: so every producer's ascend. Pre: to <= last_stable().
   std::vector<AbortedTransaction> aborted_in(Offset from, Offset to) const;
-  void trimmed(Offset log_start);
+  bool has_aborted_before(Offset end) const { return !aborted_.empty() && aborted_.front().marker < end; }
+  /// The log has nothing left of what was aborted with a marker below `end`. Batches read from it earlier must not be shown any more.
+  void forget_aborted_before(Offset end);
+  /// How many were forgotten so far: as long as it stays the same, aborted_in() tells all about batches read meanwhile.
+  std::uint64_t forgotten() const { return forgotten_; }
 
   // --- What a checkpoint records: the flushed view at that moment.
 
@@ -89,6 +93,26 @@ class OpenTransactions {
   std::set<Offset> unstable_;               ///< First offsets of `open_` and `ending_`.
   std::set<Offset> open_firsts_;            ///< Of `open_` alone.
   std::deque<AbortedTransaction> aborted_;  ///< Markers flushed, in their order.
+  std::uint64_t forgotten_ = 0;
+};
+
+/// Which batches belong to aborted transactions, from the list of those.
+class AbortedRanges {
+ public:
+  /// Ascending by first offset for each producer.
+  explicit AbortedRanges(std::span<const AbortedTransaction> aborted);
+  /// Whether a transactional batch of the producer that begins at `base` is aborted.
+  bool contains(std::int64_t producer_id, Offset base) const;
+  bool ends_with(std::int64_t producer_id, Offset marker) const;
+
+ private:
+  struct Range {
+    Offset first;
+    Offset marker;
+  };
+  const Range* find(std::int64_t producer_id, Offset at) const;
+
+  std::unordered_map<std::int64_t, std::vector<Range>> by_producer_;
 };
 
 /// What a control batch says: true commit, false abort; nullopt when it is no marker of a transaction.

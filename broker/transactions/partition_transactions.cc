@@ -24,9 +24,10 @@ void to_proto(const AbortedTransaction& aborted, state::PartitionChange::Aborted
 }  // namespace
 
 void Partition::recovered(OpenTransactions transactions, std::optional<storage::LogCheckpoint> checkpoint,
-                          std::vector<OpenTransaction> open_at_checkpoint) {
+                          std::vector<OpenTransaction> open_at_checkpoint, Offset aborted_gone_below) {
+  aborted_gone_below_ = aborted_gone_below;
   transactions_ = std::move(transactions);
-  recorded_checkpoint_ = checkpoint;
+  recorded_checkpoint_ = durable_checkpoint_ = checkpoint;
   recorded_open_ = std::move(open_at_checkpoint);
   if (checkpoint) aborted_recorded_until_ = checkpoint->offset;
 }
@@ -118,18 +119,22 @@ void Partition::submit_checkpoint(state::PartitionChange change, OpenTransaction
   for (const OpenTransaction& open : transactions.open) to_proto(open, *change.mutable_transactions()->add_open());
   records.push_back(to_record(key_, change, storage::StateRecordType::delta));
   recorded_open_ = std::move(transactions.open);
-  const Offset until = recorded_checkpoint_->offset;
-  services_.committer.submit(std::move(records), services_.shard,
-                             [self = shared_from_this(), until, done = std::move(done)](const Status& recorded) mutable {
-                               // One that was not recorded only makes the next recovery longer; what it was to say comes again.
-                               if (recorded) self->aborted_recorded_until_ = until;
-                               if (done) done();
-                               self->finished();
-                             });
+  services_.committer.submit(
+      std::move(records), services_.shard,
+      [self = shared_from_this(), checkpoint = *recorded_checkpoint_, done = std::move(done)](const Status& recorded) mutable {
+        // One that was not recorded only makes the next recovery longer; what it was to say comes again.
+        if (recorded) {
+          self->durable_checkpoint_ = checkpoint;
+          self->aborted_recorded_until_ = checkpoint.offset;
+        }
+        if (done) done();
+        self->finished();
+      });
 }
 
 void Partition::add_transactions(state::PartitionChange& change, const std::function<void()>& finish_part) const {
   for (const OpenTransaction& open : recorded_open_) to_proto(open, *change.mutable_transactions()->add_open());
+  if (aborted_gone_below_.value > 0) change.set_aborted_gone_below(aborted_gone_below_.value);
   int in_part = 0;
   for (const AbortedTransaction& aborted : transactions_.aborted_before(recorded_checkpoint_->offset)) {
     to_proto(aborted, *change.add_aborted());

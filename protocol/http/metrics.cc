@@ -80,6 +80,18 @@ void add_topics(MetricsPage& page, const MetricsSnapshot& snapshot) {
   per_topic(page, snapshot, "tidemark_log_segments", kGauge, "Segment files of the log.",
             [](const Info& info) { return std::uint64_t{info.segments}; });
   per_topic(page, snapshot, "tidemark_log_corrupt_records_total", kCounter, "Offsets in quarantined ranges.", damaged_records);
+  per_topic(page, snapshot, "tidemark_compaction_runs_total", kCounter, "Compactions of partitions since the start.",
+            [](const Info& info) { return info.compaction.runs; });
+  per_topic(page, snapshot, "tidemark_compaction_bytes_read_total", kCounter, "Bytes compaction has read since the start.",
+            [](const Info& info) { return info.compaction.bytes_read; });
+  per_topic(page, snapshot, "tidemark_compaction_bytes_written_total", kCounter, "Bytes compaction has written since the start.",
+            [](const Info& info) { return info.compaction.bytes_written; });
+  per_topic(page, snapshot, "tidemark_compaction_bytes_freed_total", kCounter, "Bytes compaction has freed since the start.",
+            [](const Info& info) { return info.compaction.bytes_freed; });
+  per_topic(page, snapshot, "tidemark_compaction_records_dropped_total", kCounter, "Records compaction has left out since the start.",
+            [](const Info& info) { return info.compaction.records_dropped; });
+  per_topic(page, snapshot, "tidemark_compaction_dirty_bytes", kGauge, "Bytes that may be compacted and have not been.",
+            [](const Info& info) { return info.compaction.dirty_bytes; });
 }
 
 }  // namespace

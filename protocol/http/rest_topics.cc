@@ -29,6 +29,24 @@ json::object config_value(const broker::ConfigMap& config) {
   return object;
 }
 
+json::object compaction_value(const broker::CompactionInfo& compaction) {
+  json::object object;
+  object["enabled"] = compaction.enabled;
+  object["running"] = compaction.running;
+  object["due"] = compaction.due;
+  object["reason"] = shown(compaction.reason);
+  object["dirty_ratio"] = compaction.dirty_ratio;
+  object["dirty_bytes"] = compaction.dirty_bytes;
+  object["clean_bytes"] = compaction.clean_bytes;
+  object["clean_end"] = compaction.clean_end.value;
+  object["cleanable_end"] = compaction.cleanable_end.value;
+  object["last_ms"] = nullptr;
+  object["next_tombstones_ms"] = nullptr;
+  if (compaction.last_time) object["last_ms"] = compaction.last_time->time_since_epoch().count();
+  if (compaction.next_tombstones_time) object["next_tombstones_ms"] = compaction.next_tombstones_time->time_since_epoch().count();
+  return object;
+}
+
 json::object partition_value(const PartitionInfo& partition) {
   json::array quarantined;
   for (const storage::Damage& damage : partition.damage) {
@@ -47,6 +65,7 @@ json::object partition_value(const PartitionInfo& partition) {
   object["segments"] = partition.segments;
   object["state"] = shown(partition.state);
   object["quarantined"] = std::move(quarantined);
+  object["compaction"] = compaction_value(partition.compaction);
   object["records_in"] = partition.records_in;
   object["bytes_in"] = partition.bytes_in;
   object["records_out"] = partition.records_out;

@@ -135,6 +135,7 @@ void read_broker(Reader& reader, const Machine& machine, Config& config) {
   if (options.data_directory.empty()) reader.fail("data.dir", "must name a directory");
   options.default_partitions = static_cast<std::int32_t>(reader.integer("num.partitions", 1, 10'000));
   options.disk_low_water_bytes = reader.size("disk.low.water", 0);
+  options.compaction_bytes_per_second = reader.size("compaction.rate", 0);
   options.flush_method = reader.one_of("flush.method", {"auto", "fdatasync"}) == "auto" ? broker::BrokerOptions::FlushMethod::automatic
                                                                                         : broker::BrokerOptions::FlushMethod::fdatasync;
   if (reader.text("memory.limit") == "auto") {

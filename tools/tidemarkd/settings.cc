@@ -38,6 +38,7 @@ std::vector<SettingKey> make_keys() {
       {"num.partitions", "4", "partitions of a topic created without saying how many"},
       {"flush.method", "auto", "auto = the faster of fdatasync per file and syncfs, or fdatasync"},
       {"disk.low.water", "1GiB", "appends are refused when less is free; 5 % of the disk if that is less"},
+      {"compaction.rate", "32MiB", "bytes a second that compaction may read and write, all partitions together; 0 = it does not run"},
       {"insecure.listen", "false", "allow listening beyond this machine although there is no authentication"},
   };
   for (const std::string_view name : kTopicDefaults) {

@@ -15,6 +15,7 @@ BatchHeader data(std::int64_t producer, std::int16_t epoch, std::int64_t base) {
   header.producer_id = producer;
   header.producer_epoch = epoch;
   header.attributes = 16;
+  header.record_count = 1;
   return header;
 }
 
@@ -103,7 +104,7 @@ TEST_F(OpenTransactionsTest, lists_the_aborted_ones_that_overlap_ascending) {
   EXPECT_THAT(aborted_firsts(8, 12), ElementsAre(at(9)));
   EXPECT_THAT(aborted_firsts(8, 9), IsEmpty());
   EXPECT_THAT(aborted_firsts(0, 1), ElementsAre(at(0)));
-  all.trimmed(at(5));
+  all.forget_aborted_before(at(5));
   EXPECT_THAT(aborted_firsts(0, 12), ElementsAre(at(0), at(9)));
 }
 
