@@ -5,6 +5,23 @@
 namespace tidemark::detail {
 namespace {
 
+CompactionDescription compaction_from_wire(const wire::Compaction& info) {
+  CompactionDescription compaction{.enabled = info.enabled(),
+                                   .running = info.running(),
+                                   .due = info.due(),
+                                   .reason = info.reason(),
+                                   .dirty_ratio = info.dirty_ratio(),
+                                   .dirty_bytes = info.dirty_bytes(),
+                                   .clean_bytes = info.clean_bytes(),
+                                   .clean_end = Offset{info.clean_end()},
+                                   .cleanable_end = Offset{info.cleanable_end()},
+                                   .last = std::nullopt,
+                                   .next_tombstones = std::nullopt};
+  if (info.has_last_ms()) compaction.last = Timestamp(std::chrono::milliseconds(info.last_ms()));
+  if (info.has_next_tombstones_ms()) compaction.next_tombstones = Timestamp(std::chrono::milliseconds(info.next_tombstones_ms()));
+  return compaction;
+}
+
 PartitionDescription partition_from_wire(const wire::PartitionInfo& info) {
   PartitionDescription partition{.partition = info.partition(),
                                  .log_start = Offset{info.log_start()},
@@ -13,7 +30,8 @@ PartitionDescription partition_from_wire(const wire::PartitionInfo& info) {
                                  .bytes = info.bytes(),
                                  .segments = info.segments(),
                                  .state = info.state(),
-                                 .quarantined = {}};
+                                 .quarantined = {},
+                                 .compaction = compaction_from_wire(info.compaction())};
   for (const wire::DamagedRange& range : info.quarantined()) {
     partition.quarantined.push_back(DamagedRange{.file = range.file(),
                                                  .position = range.position(),

@@ -45,10 +45,16 @@ export function partitionsPanel(view, first) {
 
 function partitionDetail(partition) {
   if (partition.quarantined.length === 0) {
-    return facts([['readers see offsets below', count(partition.high_watermark)], ['bytes in since start', bytes(partition.bytes_in)], ['bytes out since start', bytes(partition.bytes_out)]]);
+    return facts([['readers see offsets below', count(partition.high_watermark)], ['bytes in since start', bytes(partition.bytes_in)], ['bytes out since start', bytes(partition.bytes_out)],
+      ['compaction', compactionText(partition.compaction)]]);
   }
   return el('div', {}, partition.quarantined.map((damage) => warning(
     `Offsets ${count(damage.from)} to ${count(damage.to - 1)} cannot be read: ${damage.file} at byte ${count(damage.position)}: ${damage.reason}. The rest is served; see “Damage” in the operations page.`)));
+}
+
+function compactionText(compaction) {
+  if (compaction.running) return 'running';
+  return `${compaction.due ? 'due' : 'waits'}: ${compaction.reason}`;
 }
 
 function trim(view, topic, number) {

@@ -23,6 +23,33 @@ std::string settings_text(const TopicSettings& settings) {
   return text;
 }
 
+boost::json::object compaction_to_json(const CompactionDescription& compaction) {
+  boost::json::object object;
+  object["enabled"] = compaction.enabled;
+  object["running"] = compaction.running;
+  object["due"] = compaction.due;
+  object["reason"] = printable_text(compaction.reason);
+  object["dirty_ratio"] = compaction.dirty_ratio;
+  object["dirty_bytes"] = compaction.dirty_bytes;
+  object["clean_bytes"] = compaction.clean_bytes;
+  object["clean_end"] = compaction.clean_end.value;
+  object["cleanable_end"] = compaction.cleanable_end.value;
+  object["last_ms"] = nullptr;
+  object["next_tombstones_ms"] = nullptr;
+  if (compaction.last) object["last_ms"] = compaction.last->time_since_epoch().count();
+  if (compaction.next_tombstones) object["next_tombstones_ms"] = compaction.next_tombstones->time_since_epoch().count();
+  return object;
+}
+
+/// "running", "due" or "waits", with the reason.
+std::string compaction_text(const CompactionDescription& compaction) {
+  const char* const verdict = compaction.running ? "running" : compaction.due ? "due" : "waits";
+  std::string text = compaction.running ? verdict : fmt::format("{}: {}", verdict, printable_text(compaction.reason));
+  if (compaction.last) text += fmt::format("; compacted up to {} at {}", compaction.clean_end.value, format_time(*compaction.last));
+  if (compaction.next_tombstones) text += fmt::format("; tombstones from {}", format_time(*compaction.next_tombstones));
+  return text;
+}
+
 boost::json::object partition_to_json(const PartitionDescription& partition) {
   boost::json::array quarantined;
   for (const DamagedRange& range : partition.quarantined) {
@@ -41,6 +68,7 @@ boost::json::object partition_to_json(const PartitionDescription& partition) {
   object["segments"] = partition.segments;
   object["state"] = printable_text(partition.state);
   object["quarantined"] = std::move(quarantined);
+  object["compaction"] = compaction_to_json(partition.compaction);
   return object;
 }
 
@@ -102,6 +130,12 @@ std::string topic_page(const TopicDescription& topic, bool wide) {
                partition.state});
   }
   text += table.to_string();
+  for (const PartitionDescription& partition : topic.partition_list) {
+    const CompactionDescription& compaction = partition.compaction;
+    // What is deleted from topics that are not compacted matters where there is any.
+    if (!compaction.enabled && !compaction.running && compaction.dirty_ratio == 0) continue;
+    text += fmt::format("compaction  {}:{} {}\n", printable_text(topic.name), partition.partition, compaction_text(compaction));
+  }
   for (const PartitionDescription& partition : topic.partition_list) {
     for (const DamagedRange& range : partition.quarantined) {
       text += fmt::format("quarantined  {}:{} offsets {}..{}: {} at {}: {}\n", printable_text(topic.name), partition.partition,

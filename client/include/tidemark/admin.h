@@ -46,6 +46,21 @@ struct DamagedRange {
   std::string reason;
 };
 
+/// How a partition stands towards compaction.
+struct CompactionDescription {
+  bool enabled = false;  ///< cleanup.policy says so. Otherwise it still removes deleted records.
+  bool running = false;
+  bool due = false;        ///< It would run now.
+  std::string reason;      ///< Why it would, or why not; for people.
+  double dirty_ratio = 0;  ///< 0 to 1.
+  std::uint64_t dirty_bytes = 0;
+  std::uint64_t clean_bytes = 0;
+  Offset clean_end;      ///< Compacted up to here.
+  Offset cleanable_end;  ///< What lies above may not be compacted yet.
+  std::optional<Timestamp> last;
+  std::optional<Timestamp> next_tombstones;  ///< From then on tombstones may go.
+};
+
 struct PartitionDescription {
   std::int32_t partition = 0;
   Offset log_start;
@@ -55,6 +70,7 @@ struct PartitionDescription {
   std::uint32_t segments = 0;
   std::string state;  ///< "online", or why it takes no appends.
   std::vector<DamagedRange> quarantined;
+  CompactionDescription compaction;
 };
 
 struct TopicDescription {

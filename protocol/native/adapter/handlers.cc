@@ -41,6 +41,20 @@ void add_sizes(const std::vector<broker::PartitionInfo>& partitions, wire::Topic
   }
 }
 
+void to_wire(const broker::CompactionInfo& compaction, wire::Compaction& info) {
+  info.set_enabled(compaction.enabled);
+  info.set_running(compaction.running);
+  info.set_due(compaction.due);
+  info.set_reason(compaction.reason);
+  info.set_dirty_ratio(compaction.dirty_ratio);
+  info.set_dirty_bytes(compaction.dirty_bytes);
+  info.set_clean_bytes(compaction.clean_bytes);
+  info.set_clean_end(compaction.clean_end.value);
+  info.set_cleanable_end(compaction.cleanable_end.value);
+  if (compaction.last_time) info.set_last_ms(compaction.last_time->time_since_epoch().count());
+  if (compaction.next_tombstones_time) info.set_next_tombstones_ms(compaction.next_tombstones_time->time_since_epoch().count());
+}
+
 void to_wire(const broker::PartitionInfo& partition, wire::PartitionInfo& info) {
   info.set_partition(partition.partition);
   info.set_log_start(partition.log_start.value);
@@ -58,6 +72,7 @@ void to_wire(const broker::PartitionInfo& partition, wire::PartitionInfo& info) 
     range.set_to(damage.to.value);
     range.set_reason(damage.reason);
   }
+  to_wire(partition.compaction, *info.mutable_compaction());
 }
 
 using TopicPtr = std::shared_ptr<const broker::Topic>;
