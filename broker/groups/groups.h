@@ -42,9 +42,11 @@ class Groups {
   /// stale_member_epoch, conflict (no member given while the group has some), disk_full.
   void commit(const RequestContext& context, CommitRequest request, Done<CommitReply> done);
   /// The same as part of the producer's transaction, which the group has joined (Transactions::add_group): the offsets count when it
-  /// commits. A member, if given, is judged as by commit(). Errors also: invalid_transaction_state, stale_producer_epoch.
+  /// commits. A member, if given, is judged as by commit(); offsets are not held against the end. Errors also: invalid_transaction_state,
+  /// stale_producer_epoch.
   void commit_in_transaction(const RequestContext& context, CommitRequest request, ProducerIdentity producer, Done<CommitReply> done);
-  /// Where to read on; resolves, and records, what the group's start and its policy for gone positions say.
+  /// Where to read on; resolves, and records, what the group's start and its policy for gone positions say. Per entry also:
+  /// concurrent_transactions while a transaction that is not finished has an offset for it: ask again.
   void positions(const RequestContext& context, PositionsRequest request, Done<PositionsReply> done);
   /// What is committed, no more: nullopt where nothing is. `where` empty: everything.
   struct Committed {

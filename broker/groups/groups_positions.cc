@@ -237,6 +237,8 @@ void GroupsImpl::finish_positions(PendingPositions pending, const std::vector<Re
       position = places[i].error();
     else if (!request.member.empty() && state.members().owner(pending.keys[i]) != request.member)
       position = Error{Errc::not_owner, name_of(entry.where) + " is not this member's"};
+    else if (state.is_pending(pending.keys[i]))  // Whoever starts below it would do again what may be done (KIP-447).
+      position = Error{Errc::concurrent_transactions, "a transaction that is not finished has an offset for " + name_of(entry.where)};
     else
       position = position_in(state, pending.keys[i], entry, *places[i], broker.runtime.clock().now());
   }

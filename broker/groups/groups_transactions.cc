@@ -29,21 +29,27 @@ void GroupsImpl::commit_in_transaction(CommitRequest request, ProducerIdentity p
   if (group && group->removing) return done(Error{Errc::conflict, "group '" + printable(request.group) + "' is being removed"});
   // A producer that names no member speaks for itself, whoever is in the group: before KIP-447 none could name one.
   const bool nobody = request.member.empty() && request.epoch < 0;
-  if (!group && !nobody) return done(Error{Errc::unknown_group, "no group '" + printable(request.group) + "'"});
+  if (!group && !(request.member.empty() && request.epoch <= 0)) {
+    return done(Error{Errc::unknown_group, "no group '" + printable(request.group) + "'"});
+  }
   if (!group) group = make(request.group, StartAt{});
   if (!nobody) {
     if (Status may = may_commit(group, request); !may) return done(std::move(may).error());
   }
+  const bool assigned_here = !nobody && !group->state.members().empty();
   const std::uint64_t order = ++group->commit_order;
   const Timestamp now = broker.runtime.clock().now();
   CommitReply reply(request.entries.size());
   for (std::size_t i = 0; i < request.entries.size(); ++i) {
     const CommitRequest::Entry& entry = request.entries[i];
     const Result<PartitionKey> key = judge_commit(entry);
-    if (key)
-      group->state.commit_pending(producer, *key, {entry.offset, entry.leader_epoch, entry.metadata, now}, order);
-    else
+    if (!key) {
       reply[i] = key.error();
+      continue;
+    }
+    // Who holds the partition now goes on from what was committed before: what its former owner did since is not to count.
+    if (assigned_here) reply[i] = group->state.members().may_commit(request.member, request.epoch, *key);
+    if (reply[i]) group->state.commit_pending(producer, *key, {entry.offset, entry.leader_epoch, entry.metadata, now}, order);
   }
   answer_settled(group, std::move(reply), std::move(done));
 }
