@@ -151,10 +151,13 @@ TEST(NativeFrame, leaves_unknown_types_to_the_caller) {
   EXPECT_TRUE(known_frame_type(50));
   EXPECT_FALSE(known_frame_type(51));
   EXPECT_TRUE(known_frame_type(58));
-  EXPECT_FALSE(known_frame_type(59));
+  EXPECT_TRUE(known_frame_type(59));
+  EXPECT_TRUE(known_frame_type(62));
+  EXPECT_FALSE(known_frame_type(63));
   EXPECT_EQ(to_string(FrameType::produce), "produce");
   EXPECT_EQ(to_string(FrameType::doctor), "doctor");
   EXPECT_EQ(to_string(FrameType::control_job), "control_job");
+  EXPECT_EQ(to_string(FrameType::end_transaction), "end_transaction");
   EXPECT_EQ(to_string(static_cast<FrameType>(999)), "unknown");
 }
 

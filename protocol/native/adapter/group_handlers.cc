@@ -19,7 +19,6 @@ using Partitions = google::protobuf::RepeatedPtrField<wire::TopicPartitions>;
 
 constexpr std::uint32_t kSessionTimeoutDefaultMs = 45'000;
 constexpr std::uint32_t kRebalanceTimeoutDefaultMs = 60'000;
-constexpr int kEntriesMax = 100'000;
 
 Named to_named(const Partitions& topics) {
   Named named;
@@ -89,29 +88,9 @@ Status handle_leave(const Request& request, const wire::LeaveGroup& in) {
   return {};
 }
 
-/// False, and answered, when there are too many.
-bool within_bounds(const Request& request, int entries) {
-  if (entries <= kEntriesMax) return true;
-  request.reply(
-      Error{Errc::invalid_argument, "at most " + std::to_string(kEntriesMax) + " partitions a request, not " + std::to_string(entries)});
-  return false;
-}
-
 Status handle_commit(const Request& request, const wire::CommitOffsets& in) {
   if (!within_bounds(request, in.entries_size())) return {};
-  broker::CommitRequest commit{.group = in.group(), .member = in.member(), .epoch = in.epoch(), .instance = {}, .entries = {}};
-  for (const auto& entry : in.entries()) {
-    commit.entries.push_back({{entry.topic(), entry.partition()}, Offset{entry.offset()}, entry.leader_epoch(), entry.metadata()});
-  }
-  request.broker().groups().commit(request.context(), std::move(commit),
-                                   answer<broker::CommitReply>(request, [](const Request& asked, const broker::CommitReply& reply) {
-                                     wire::CommitOffsetsReply out;
-                                     for (const Status& status : reply) {
-                                       auto& entry = *out.add_entries();
-                                       if (!status) *entry.mutable_error() = native::to_wire(status.error());
-                                     }
-                                     asked.reply(out);
-                                   }));
+  request.broker().groups().commit(request.context(), to_commit(in), answer<broker::CommitReply>(request, reply_committed));
   return {};
 }
 

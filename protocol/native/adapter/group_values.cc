@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace tidemark::native {
+namespace {
+
+constexpr int kEntriesMax = 100'000;
+
+}  // namespace
 
 Result<broker::StartAt> to_start(const wire::StartAt& start) {
   if (start.kind() < wire::StartAt::EARLIEST || start.kind() > wire::StartAt::TIME) {
@@ -14,6 +19,30 @@ Result<broker::StartAt> to_start(const wire::StartAt& start) {
 void to_wire(const broker::StartAt& start, wire::StartAt& out) {
   out.set_kind(static_cast<wire::StartAt::Kind>(start.kind));
   out.set_value(start.value);
+}
+
+bool within_bounds(const Request& request, int entries) {
+  if (entries <= kEntriesMax) return true;
+  request.reply(
+      Error{Errc::invalid_argument, "at most " + std::to_string(kEntriesMax) + " partitions a request, not " + std::to_string(entries)});
+  return false;
+}
+
+broker::CommitRequest to_commit(const wire::CommitOffsets& in) {
+  broker::CommitRequest commit{.group = in.group(), .member = in.member(), .epoch = in.epoch(), .instance = {}, .entries = {}};
+  for (const auto& entry : in.entries()) {
+    commit.entries.push_back({{entry.topic(), entry.partition()}, Offset{entry.offset()}, entry.leader_epoch(), entry.metadata()});
+  }
+  return commit;
+}
+
+void reply_committed(const Request& request, const broker::CommitReply& reply) {
+  wire::CommitOffsetsReply out;
+  for (const Status& status : reply) {
+    auto& entry = *out.add_entries();
+    if (!status) *entry.mutable_error() = to_wire(status.error());
+  }
+  request.reply(out);
 }
 
 Result<broker::SeekRequest> to_seek(const wire::SeekGroup& in) {

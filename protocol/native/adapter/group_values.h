@@ -16,6 +16,12 @@ inline double to_seconds(std::chrono::milliseconds duration) { return static_cas
 Result<broker::StartAt> to_start(const wire::StartAt& start);
 void to_wire(const broker::StartAt& start, wire::StartAt& out);
 
+/// False, and answered with invalid_argument, when a request names more partitions than one may.
+bool within_bounds(const Request& request, int entries);
+broker::CommitRequest to_commit(const wire::CommitOffsets& in);
+/// Answers with CommitOffsetsReply.
+void reply_committed(const Request& request, const broker::CommitReply& reply);
+
 /// Error invalid_argument: a target that only a newer client knows.
 Result<broker::SeekRequest> to_seek(const wire::SeekGroup& in);
 void to_wire(const broker::SeekRow& row, wire::SeekRow& out);

@@ -9,6 +9,7 @@
 #include "protocol/native/adapter/request.h"
 #include "protocol/native/adapter/schedule_handlers.h"
 #include "protocol/native/adapter/subscriptions.h"
+#include "protocol/native/adapter/transaction_handlers.h"
 #include "protocol/native/codec/errors.h"
 
 namespace tidemark::native {
@@ -464,6 +465,14 @@ Status dispatch(SessionCore& session, const FrameHeader& header, const Slice& fr
       return decode_and(request, handle_cancel_scheduled);
     case FrameType::schedule_status:
       return decode_and(request, handle_schedule_status);
+    case FrameType::begin_instance:
+      return decode_and(request, handle_begin_instance);
+    case FrameType::join_transaction:
+      return decode_and(request, handle_join_transaction);
+    case FrameType::commit_in_transaction:
+      return decode_and(request, handle_commit_in_transaction);
+    case FrameType::end_transaction:
+      return decode_and(request, handle_end_transaction);
     case FrameType::deliver:
     case FrameType::group_news:
     case FrameType::received:

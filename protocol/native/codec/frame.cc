@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kLengthBytes = 4;
 constexpr int kRecursionMax = 16;
 
-constexpr std::array<std::string_view, 59> kNames = {
+constexpr std::array<std::string_view, 63> kNames = {
     "",
     "hello",
     "create_topic",
@@ -71,6 +71,10 @@ constexpr std::array<std::string_view, 59> kNames = {
     "purge_dead_letters",
     "received",
     "cancel_receive",
+    "begin_instance",
+    "join_transaction",
+    "commit_in_transaction",
+    "end_transaction",
 };
 
 /// Empty for a number that is no type.

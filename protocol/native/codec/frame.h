@@ -87,6 +87,10 @@ enum class FrameType : std::uint16_t {
   list_scheduled = 48,
   cancel_scheduled = 49,
   schedule_status = 50,
+  begin_instance = 59,
+  join_transaction = 60,
+  commit_in_transaction = 61,
+  end_transaction = 62,
 };
 bool known_frame_type(std::uint16_t type);
 std::string_view to_string(FrameType type);
