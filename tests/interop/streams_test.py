@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Kafka Streams with exactly_once_v2: a word count over `kill -9` of the broker and of the application.
+
+Usage: KAFKA_HOME=FOLDER tests/interop/streams_test.py BIN_DIR [unittest arguments]
+"""
+
+import collections
+import json
+import random
+import unittest
+
+import ecosystem
+
+LINES = 10_000
+WORDS = [f"word-{i}" for i in range(200)]
+SEED = 8
+
+
+class WordCount(ecosystem.Ecosystem):
+    def setUp(self):
+        super().setUp()
+        self.broker = self.new_broker()
+        self.broker.cli("topic", "create", "lines", "--partitions", 3)
+        self.broker.cli("topic", "create", "counts", "--partitions", 3)
+        settings = self.properties("streams.properties", {
+            "bootstrap.servers": self.broker.kafka, "application.id": "word-count", "processing.guarantee": "exactly_once_v2",
+            "state.dir": self.scratch / "state", "num.stream.threads": 2, "commit.interval.ms": 100,
+            # Every count is sent on, none is swallowed by a newer one: what is missing or double can be seen.
+            "statestore.cache.max.bytes": 0,
+            # Soon rid of a member that was killed, and of its transaction.
+            "consumer.session.timeout.ms": 6000, "consumer.heartbeat.interval.ms": 1000, "producer.transaction.timeout.ms": 8000})
+        classes = self.scratch / "classes"
+        self.streams = self.new_program("streams", "WordCount", settings, class_path=ecosystem.JARS.compile("WordCount.java", classes))
+
+    def produce(self, lines):
+        self.broker.cli("produce", "lines", "-", input="".join(line + "\n" for line in lines))
+
+    def counted(self):
+        return self.end(self.broker, "counts")
+
+    def test_every_word_is_counted_once_over_kill_9_of_broker_and_application(self):
+        chance = random.Random(SEED)
+        lines = [" ".join(chance.choices(WORDS, k=5)) for _ in range(LINES)]
+        expected = collections.Counter(word for line in lines for word in line.split())
+        self.streams.start()
+        for part in range(3):
+            before = self.counted()
+            self.produce(lines[2500 * part:2500 * (part + 1)])
+            self.until(lambda: self.counted() > before + 1000, "the words are not counted")
+            self.tell(f"counting ({self.counted()})")
+            self.restart_after_kill(self.broker)
+        before = self.counted()
+        self.produce(lines[7500:])
+        self.until(lambda: self.counted() > before + 1000, "counting does not go on after the broker's restart")
+        self.streams.kill()
+        self.tell(f"application killed ({self.counted()})")
+        self.streams.start()
+        self.until(lambda: sum(self.totals().values()) >= sum(expected.values()), "not every word is counted")
+        self.tell("all is counted")
+        found = self.values_by_key(self.broker, "counts")
+        self.assertEqual({word: [int(value) for value in values] for word, values in found.items()},
+                         {word: list(range(1, count + 1)) for word, count in expected.items()}, self.said())
+        self.until(lambda: self.lags() == {0}, "the positions are not committed")
+        self.assertEqual(self.config(self.broker, "word-count-totals-changelog")["cleanup.policy"], "compact")
+        self.assertEqual(self.config(self.broker, "word-count-words-repartition")["cleanup.policy"], "delete")
+        status = self.streams.stop()
+        self.assertIn("\nclosed\n", self.streams.text(), f"exit {status}\n{self.said()}")
+
+    def totals(self):
+        return {word: len(values) for word, values in self.values_by_key(self.broker, "counts").items()}
+
+    def lags(self):
+        shown = json.loads(self.broker.cli("group", "lag", "word-count", "-o", "json").stdout)
+        return {row["lag"] for row in shown if row["topic"] == "lines"}
+
+
+if __name__ == "__main__":
+    ecosystem.run(["kafka-streams", "rocksdbjni"])
