@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario")
 from broker_process import Broker  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
-PATIENCE = 180  # Seconds until a state that must come counts as never coming.
+PATIENCE = 300  # Seconds until a state that must come counts as never coming.
 BIN_DIR = None
 JARS = None
 
@@ -86,6 +86,13 @@ class Program:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         return self
 
+    def ended_within(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
     def kill(self):
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -148,6 +155,8 @@ class Ecosystem(unittest.TestCase):
             over = [program.name for program in self.programs if program.process and program.process.poll() is not None]
             if over or time.monotonic() > end:
                 self.fail(f"{what}{'; ended: ' + ', '.join(over) if over else ''}\n{self.said()}")
+            for program in self.programs[:1]:
+                program.ended_within(0.2)  # The next look is not for nothing, and leaves the processor to the program.
 
     def restart_after_kill(self, broker):
         broker.kill()
