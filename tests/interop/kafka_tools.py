@@ -20,6 +20,7 @@ CLASSES = {
     "kafka-producer-perf-test": "ProducerPerformance",
     "kafka-consumer-perf-test": "ConsumerPerformance",
     "kafka-verifiable-producer": "VerifiableProducer",
+    "kafka-transactions": "TransactionsCommand",
     "kafka-dump-log": "DumpLogSegments",
 }
 
