@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import kafkajs from "kafkajs";
 import { Collector, consume, createTopic, produce, scenario, text, withAdmin } from "./harness.mjs";
+import { transactions } from "./transactions.mjs";
 
 const { ConfigResourceTypes, KafkaJSProtocolError } = kafkajs;
 
@@ -136,4 +137,4 @@ const scenarios = {
   },
 };
 
-await scenarios[scenario]();
+await { ...scenarios, ...transactions }[scenario]();

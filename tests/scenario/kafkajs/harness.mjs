@@ -36,15 +36,16 @@ export const createTopic = (topic, numPartitions) =>
   withAdmin(async (admin) => assert.equal(await admin.createTopics({ topics: [{ topic, numPartitions }] }), true));
 
 // Runs a consumer of `groupId`; `seen(message, partition)` is called for each message. Answers it once it has its first partitions.
-export async function consume(groupId, topic, seen) {
-  const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500 });
+// `settings` are more of its making, `running` of its run.
+export async function consume(groupId, topics, seen, settings = {}, running = {}) {
+  const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 500, ...settings });
   await consumer.connect();
-  await consumer.subscribe({ topic, fromBeginning: true });
+  await consumer.subscribe({ topics: [topics].flat(), fromBeginning: true });
   const joined = new Promise((resolve, reject) => {
     consumer.on(consumer.events.GROUP_JOIN, resolve);
     consumer.on(consumer.events.CRASH, ({ payload }) => reject(payload.error));
   });
-  await consumer.run({ eachMessage: async ({ message, partition }) => seen(message, partition) });
+  await consumer.run({ eachMessage: async ({ message, partition }) => seen(message, partition), ...running });
   await joined;
   return consumer;
 }
