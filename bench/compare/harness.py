@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = TOP / "build/release/bin"
@@ -96,6 +97,7 @@ class Broker:
         self.server = f"127.0.0.1:{listening['native']}"
         self.kafka = f"127.0.0.1:{listening['kafka']}"
         self.redis = f"127.0.0.1:{listening['redis']}"
+        self.http = f"http://127.0.0.1:{listening['http']}"
         return self
 
     def cli(self, *arguments):
@@ -106,6 +108,11 @@ class Broker:
 
     def topic(self, name, partitions, **config):
         self.cli("topic", "create", name, "--partitions", partitions, *sum((["--config", f"{k}={v}"] for k, v in config.items()), []))
+
+    def metric(self, name):
+        """The value of a series without labels."""
+        with urllib.request.urlopen(f"{self.http}/metrics", timeout=60) as page:
+            return next(float(line.split()[1]) for line in page.read().decode().splitlines() if line.startswith(f"{name} "))
 
     def resident_mib(self):
         return resident_mib(self.process.pid)
