@@ -5,6 +5,8 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
+#include <string_view>
 #include <tuple>
 
 #include "protocol/http/json_text.h"
@@ -16,7 +18,6 @@ using broker::GroupKind;
 using broker::LagRow;
 using broker::Verdict;
 using prometheus::MetricType;
-using Labels = MetricsPage::Labels;
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr std::array kVerdicts = {Verdict::ok,      Verdict::draining, Verdict::slow,   Verdict::stalled,
@@ -36,23 +37,48 @@ std::set<std::string> ambiguous_names(const MetricsSnapshot& snapshot) {
   return both;
 }
 
+/// Labels of one value; whoever adds one keeps its bytes until the page has taken the value.
+class Labels {
+ public:
+  Labels& with(std::string_view name, std::string_view value) {
+    labels_.at(count_++) = {name, value};
+    return *this;
+  }
+  operator std::span<const MetricsPage::Label>() const { return std::span(labels_).first(count_); }
+
+ private:
+  std::array<MetricsPage::Label, 4> labels_;
+  std::size_t count_ = 0;
+};
+
+/// How groups are named in labels. Lasts no longer than the snapshot.
 class Naming {
  public:
-  explicit Naming(const MetricsSnapshot& snapshot) : ambiguous_(ambiguous_names(snapshot)) {}
-
-  Labels of(const std::string& group, GroupKind kind, const std::string* topic = nullptr) const {
-    Labels labels = {{"group", shown(group)}};
-    if (topic != nullptr) labels.push_back({"topic", *topic});
-    if (ambiguous_.contains(group)) labels.push_back({"kind", std::string(broker::to_string(kind))});
-    return labels;
+  explicit Naming(const MetricsSnapshot& snapshot) : ambiguous_(ambiguous_names(snapshot)) {
+    for (const GroupMetrics& group : snapshot.groups) learn(group.group);
+    for (std::size_t i = 0; i < snapshot.lag.size(); ++i) {
+      if (i == 0 || snapshot.lag[i].at.group != snapshot.lag[i - 1].at.group) learn(snapshot.lag[i].at.group);
+    }
   }
-  static Labels with(Labels labels, std::string name, std::string value) {
-    labels.push_back({std::move(name), std::move(value)});
+
+  /// Refers to `group`, `topic` and this object.
+  Labels of(const std::string& group, GroupKind kind, const std::string* topic = nullptr) const {
+    const auto rewritten = rewritten_.find(group);
+    Labels labels;
+    labels.with("group", rewritten == rewritten_.end() ? group : rewritten->second);
+    if (topic != nullptr) labels.with("topic", *topic);
+    if (ambiguous_.contains(group)) labels.with("kind", broker::to_string(kind));
     return labels;
   }
 
  private:
+  void learn(const std::string& group) {
+    std::string text = shown(group);
+    if (text != group) rewritten_.emplace(group, std::move(text));
+  }
+
   const std::set<std::string> ambiguous_;
+  std::map<std::string, std::string> rewritten_;  ///< Names that are not shown as they are: few, so that looking them up costs nothing.
 };
 
 /// One group on one topic.
@@ -117,8 +143,7 @@ void add_status(MetricsPage& page, const MetricsSnapshot& snapshot, const Naming
               "1 for the verdict on the group, 0 for the others; the group takes its worst partition's.");
   for (const auto& [name, summary] : worst) {
     for (const Verdict verdict : kVerdicts) {
-      page.value(verdict == summary.verdict ? 1.0 : 0.0,
-                 Naming::with(naming.of(name.first, name.second), "status", std::string(broker::to_string(verdict))));
+      page.value(verdict == summary.verdict ? 1.0 : 0.0, naming.of(name.first, name.second).with("status", broker::to_string(verdict)));
     }
   }
   page.family("tidemark_group_lag_objective_seconds", MetricType::Gauge, "The setting lag.objective of the group.");
@@ -133,10 +158,10 @@ void add_members(MetricsPage& page, const MetricsSnapshot& snapshot, const Namin
     skipped += group.skipped_records;
   }
   page.family("tidemark_group_members", MetricType::Gauge, "Members of the group.");
-  for (const auto& [name, sum] : sums) page.value(static_cast<std::uint64_t>(sum.first), naming.of(name.first, name.second));
+  for (const auto& [name, sum] : sums) page.value(static_cast<double>(sum.first), naming.of(name.first, name.second));
   page.family("tidemark_group_skipped_records_total", MetricType::Counter, "Records that retention removed before the group read them.");
   for (const auto& [name, sum] : sums) {
-    if (name.second == GroupKind::stream) page.value(sum.second, naming.of(name.first, name.second));
+    if (name.second == GroupKind::stream) page.value(static_cast<double>(sum.second), naming.of(name.first, name.second));
   }
 }
 
@@ -144,7 +169,7 @@ void add_queue_counts(MetricsPage& page, const MetricsSnapshot& snapshot, const 
   const auto family = [&](const char* name, MetricType type, const char* help, std::uint64_t broker::QueueCounts::*count) {
     page.family(name, type, help);
     for (const GroupMetrics& group : snapshot.groups) {
-      if (group.counts) page.value((*group.counts).*count, naming.of(group.group, group.kind, &group.topic));
+      if (group.counts) page.value(static_cast<double>((*group.counts).*count), naming.of(group.group, group.kind, &group.topic));
     }
   };
   using Counts = broker::QueueCounts;
@@ -173,7 +198,7 @@ void add_group_partitions(MetricsPage& page, const MetricsSnapshot& snapshot) {
     for (const LagRow& row : snapshot.lag) {
       const std::optional<double> value = of(row);
       if (!value) continue;
-      page.value(*value, Naming::with(naming.of(row.at.group, row.at.kind, &row.at.topic), "partition", std::to_string(row.at.partition)));
+      page.value(*value, naming.of(row.at.group, row.at.kind, &row.at.topic).with("partition", std::to_string(row.at.partition)));
     }
   };
   using Value = std::optional<double>;
