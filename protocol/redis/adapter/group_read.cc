@@ -2,6 +2,7 @@
 #include <memory>
 #include <utility>
 
+#include "protocol/redis/adapter/blocking_read.h"
 #include "protocol/redis/adapter/blocking_timeout.h"
 #include "protocol/redis/adapter/errors.h"
 #include "protocol/redis/adapter/group_handlers.h"
@@ -34,10 +35,10 @@ struct GroupReadOptions {
 
 /// An XREADGROUP under way: it sees to it that the group is everywhere, asks each stream in turn, and with nothing new and BLOCK given
 /// waits for news of any and asks again.
-class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
+class GroupReadCall : public BlockingRead {
  public:
   GroupReadCall(const Call& call, GroupReadOptions options)
-      : call_(call), options_(std::move(options)), groups_(call.broker().queues().stream_groups()), found_(call.protocol()) {}
+      : BlockingRead(call, options.block, true), options_(std::move(options)), groups_(call.broker().queues().stream_groups()) {}
 
   void start() {
     given_back_.assign(options_.streams.size(), 0);
@@ -46,7 +47,7 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
 
  private:
   broker::StreamGroupName name_of(const GroupStream& stream) const { return {stream.where, options_.group}; }
-  broker::StreamMember member() const { return {options_.consumer, !call_.redis_7_0()}; }
+  broker::StreamMember member() const { return {options_.consumer, !call().redis_7_0()}; }
 
   void look_at_all() {
     next_ = 0;
@@ -66,11 +67,11 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
         return false;
       }
       const GroupStream& stream = options_.streams[next_];
-      if (!find_stream(call_.broker(), stream.name).exists()) {
+      if (!find_stream(call().broker(), stream.name).exists()) {
         lost(true);
         return false;
       }
-      groups_.exists(call_.context(), name_of(stream), [self = shared_from_this()](const Result<bool>& there) {
+      groups_.exists(call().context(), name_of(stream), [self = self_as<GroupReadCall>()](const Result<bool>& there) {
         if (!there) return self->fail(there.error());
         if (!*there) return self->lost(false);
         ++self->next_;
@@ -88,8 +89,8 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
       }
       const GroupStream& stream = options_.streams[next_];
       if (stream.after) {
-        groups_.read_history(call_.context(), name_of(stream), member(), *stream.after, options_.count,
-                             [self = shared_from_this()](const Result<broker::StreamHistory>& history) {
+        groups_.read_history(call().context(), name_of(stream), member(), *stream.after, options_.count,
+                             [self = self_as<GroupReadCall>()](const Result<broker::StreamHistory>& history) {
                                if (!history) return self->look_failed(history.error());
                                self->add_history(*history);
                                self->looked();
@@ -112,7 +113,7 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   }
   void take_idle(const GroupStream& stream) {
     const broker::StreamTakeIdle take{.member = member(), .min_idle = *options_.claim, .count = options_.count};
-    groups_.take_idle(call_.context(), name_of(stream), take, [self = shared_from_this()](Result<broker::StreamIdleTaken> taken) {
+    groups_.take_idle(call().context(), name_of(stream), take, [self = self_as<GroupReadCall>()](Result<broker::StreamIdleTaken> taken) {
       if (!taken) return self->look_failed(taken.error());
       self->given_back_[self->next_] = taken->given_back;
       if (taken->before.empty()) self->claim_in_ = std::min(self->claim_in_.value_or(taken->next), taken->next);
@@ -124,8 +125,8 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   void read_new(const GroupStream& stream, broker::StreamIdleTaken taken) {
     const std::size_t left = options_.count - taken.before.size();
     const broker::StreamRead read{.member = member(), .count = left, .no_ack = options_.no_ack};
-    groups_.read_new(call_.context(), name_of(stream), read,
-                     [self = shared_from_this(), taken = std::move(taken)](const Result<broker::StreamEntries>& entries) {
+    groups_.read_new(call().context(), name_of(stream), read,
+                     [self = self_as<GroupReadCall>(), taken = std::move(taken)](const Result<broker::StreamEntries>& entries) {
                        if (!entries && taken.before.empty()) return self->look_failed(entries.error());
                        // What was taken over is told all the same.
                        self->add_new(entries ? *entries : broker::StreamEntries(), taken);
@@ -138,152 +139,94 @@ class GroupReadCall : public std::enable_shared_from_this<GroupReadCall> {
   }
   void look_failed(const Error& error) {
     // What was handed out before is told all the same; the next call hears of the failure.
-    if (found_count_ > 0) return end_look();
+    if (found_any()) return end_look();
     is_unknown(error) ? lost(error.code == Errc::unknown_topic) : fail(error);
   }
 
-  void begin_stream(std::size_t entries) {
-    ++found_count_;
-    if (call_.protocol() == Protocol::resp2) found_.array(2);
-    found_.bulk(options_.streams[next_].name);
-    found_.array(entries);
-  }
   void add_new(const broker::StreamEntries& entries, const broker::StreamIdleTaken& taken) {
     const std::size_t count = entries.count() + taken.before.size();
     if (count == 0) return;
-    begin_stream(count);
+    begin_stream(options_.streams[next_].name, count);
     for (std::size_t i = 0; i < taken.before.size(); ++i) {
       const auto& [part, place] = *taken.taken.held[i].entry;
       add_with_past(taken.taken.entries.parts[part].entries[place], taken.before[i]);
     }
     for (const broker::EntryBatch& part : entries.parts) {
-      for (const broker::Entry& entry : part.entries) claims() ? add_with_past(entry, {}) : write_entry(found_, entry);
+      for (const broker::Entry& entry : part.entries) claims() ? add_with_past(entry, {}) : write_entry(found(), entry);
     }
   }
   /// With CLAIM, how long it had been idle and how often handed out stand behind each entry.
   void add_with_past(const broker::Entry& entry, const broker::StreamPendingRow& before) {
     const bool nobodys = before.idle == broker::kNobodyHas;  // Given back: as if handed out at the beginning of all time.
-    const std::int64_t idle = nobodys ? call_.runtime().clock().now().time_since_epoch().count() : before.idle.count();
-    found_.array(4);
-    write_entry_parts(found_, entry);
-    found_.integer(idle);
-    found_.integer(shown_deliveries(before.deliveries));
+    const std::int64_t idle = nobodys ? call().runtime().clock().now().time_since_epoch().count() : before.idle.count();
+    found().array(4);
+    write_entry_parts(found(), entry);
+    found().integer(idle);
+    found().integer(shown_deliveries(before.deliveries));
   }
   void add_history(const broker::StreamHistory& history) {
-    begin_stream(history.held.size());
+    begin_stream(options_.streams[next_].name, history.held.size());
     for (const broker::StreamHeld& one : history.held) {
       if (one.entry) {
-        write_entry(found_, history.entries.parts[one.entry->first].entries[one.entry->second]);
+        write_entry(found(), history.entries.parts[one.entry->first].entries[one.entry->second]);
         continue;
       }
-      found_.array(2);
-      found_.bulk(to_text(one.id));
-      found_.null_array();
+      found().array(2);
+      found().bulk(to_text(one.id));
+      found().null_array();
     }
   }
 
-  void end_look() {
-    if (found_count_ > 0) {
-      RespWriter reply = call_.writer();
-      call_.protocol() == Protocol::resp2 ? reply.array(found_count_) : reply.map(found_count_);
-      reply.raw(found_.text());
-      return finish([&] { call_.reply(std::move(reply)); });
-    }
-    if (ended_) return finish_ended();
-    if (!options_.block || (!blocked_ && !call_.may_block())) return finish([&] { call_.null_array(); });
-    if (!blocked_)
-      begin_block();
-    else
-      call_.look_over();
-    wait();
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const GroupStream& stream : options_.streams) names.push_back(stream.name);
+    return names;
   }
-
-  void begin_block() {
-    blocked_ = true;
-    for (const GroupStream& stream : options_.streams) names_.push_back(stream.name);
-    call_.server().blocking_keys.add(names_, true);
-    // The session keeps this alive while it waits: waits and timers do not.
-    call_.block([self = shared_from_this()](Unblock how) { self->end_block(how); });
-    if (options_.block->count() > 0) {
-      timer_ = call_.shard().run_after(*options_.block, [weak = weak_from_this()] {
-        const std::shared_ptr<GroupReadCall> self = weak.lock();
-        if (!self) return;
-        self->timer_.reset();
-        self->end_block(Unblock::timeout);
-      });
-    }
-  }
-
-  /// Asked for from outside. A look under way decides first whether there is something after all.
-  void end_block(Unblock how) {
-    ended_ = how;
-    if (wait_) finish_ended();
-  }
-
-  void wait() {
-    std::vector<broker::StreamGroupName> names;
-    for (const GroupStream& stream : options_.streams) names.push_back(name_of(stream));
-    const auto again = [weak = weak_from_this()] {
+  void wait() override {
+    std::vector<broker::StreamGroupName> groups;
+    for (const GroupStream& stream : options_.streams) groups.push_back(name_of(stream));
+    const auto again = [weak = std::weak_ptr(self_as<GroupReadCall>())] {
       if (const std::shared_ptr<GroupReadCall> self = weak.lock()) self->look_again();
     };
     const std::vector<std::uint64_t> seen = claim_in_ ? given_back_ : std::vector<std::uint64_t>();
-    wait_ = groups_.wait(call_.context(), std::move(names), options_.consumer, seen, again);
+    wait_ = groups_.wait(call().context(), std::move(groups), options_.consumer, seen, again);
     if (!claim_in_) return;
-    claim_timer_ = call_.shard().run_after(std::max(*claim_in_, std::chrono::milliseconds(1)), [weak = weak_from_this()] {
-      const std::shared_ptr<GroupReadCall> self = weak.lock();
-      if (!self) return;
-      self->claim_timer_.reset();
-      if (self->wait_) self->look_again();
-    });
+    claim_timer_ =
+        call().shard().run_after(std::max(*claim_in_, std::chrono::milliseconds(1)), [weak = std::weak_ptr(self_as<GroupReadCall>())] {
+          const std::shared_ptr<GroupReadCall> self = weak.lock();
+          if (!self) return;
+          self->claim_timer_.reset();
+          if (self->wait_) self->look_again();
+        });
+  }
+  bool waits() const override { return wait_ != nullptr; }
+  void end_wait() override {
+    wait_.reset();
+    end_claim_timer();
   }
   void look_again() {
     end_claim_timer();
     const std::unique_ptr<broker::StreamGroupWait> told = std::move(wait_);
-    call_.look_again(names_, [self = shared_from_this()] { self->look_at_all(); });
+    call().look_again(keys(), [self = self_as<GroupReadCall>()] { self->look_at_all(); });
   }
 
   /// A stream, or the group in it, is not there, or not any more.
   void lost(bool stream) {
     const std::string& key = options_.streams[next_].name;
-    const bool old_words = blocked_ && call_.redis_7_0();
-    if (old_words && stream) return finish([&] { call_.error("UNBLOCKED the stream key no longer exists"); });
-    if (old_words) return finish([&] { call_.error("NOGROUP the consumer group this client was blocked on no longer exists"); });
-    finish([&] { call_.error(no_such_key_or_group(key, options_.group) + " in XREADGROUP with GROUP option"); });
+    const bool old_words = blocked() && call().redis_7_0();
+    if (old_words && stream) return finish([&] { call().error("UNBLOCKED the stream key no longer exists"); });
+    if (old_words) return finish([&] { call().error("NOGROUP the consumer group this client was blocked on no longer exists"); });
+    finish([&] { call().error(no_such_key_or_group(key, options_.group) + " in XREADGROUP with GROUP option"); });
   }
-  void finish_ended() {
-    if (*ended_ == Unblock::error) return finish([&] { call_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"); });
-    finish([&] { call_.null_array(); });
-  }
-  void fail(const Error& error) {
-    finish([&] { call_.error(error); });
-  }
-
   void end_claim_timer() {
-    if (claim_timer_) call_.shard().cancel(*std::exchange(claim_timer_, std::nullopt));
+    if (claim_timer_) call().shard().cancel(*std::exchange(claim_timer_, std::nullopt));
   }
 
-  template <class Answer>
-  void finish(const Answer& answer) {
-    const std::shared_ptr<GroupReadCall> self = shared_from_this();
-    wait_.reset();
-    end_claim_timer();
-    if (timer_) call_.shard().cancel(*std::exchange(timer_, std::nullopt));
-    if (blocked_) call_.server().blocking_keys.remove(names_, true);
-    answer();
-  }
-
-  const Call call_;
   const GroupReadOptions options_;
   broker::StreamGroups groups_;
-  RespWriter found_;
-  std::size_t found_count_ = 0;
   std::size_t next_ = 0;  ///< Stream to be checked, or looked at.
   Steps steps_, look_steps_;
-  bool blocked_ = false;
-  std::optional<Unblock> ended_;
-  std::vector<std::string> names_;
   std::unique_ptr<broker::StreamGroupWait> wait_;
-  std::optional<broker::TimerId> timer_;
   std::optional<std::chrono::milliseconds> claim_in_;  ///< How long until there may be something to claim.
   std::vector<std::uint64_t> given_back_;              ///< By stream, as of the last look.
   std::optional<broker::TimerId> claim_timer_;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "broker/entries/entries.h"
+#include "protocol/redis/adapter/blocking_read.h"
 #include "protocol/redis/adapter/blocking_timeout.h"
 #include "protocol/redis/adapter/call.h"
 #include "protocol/redis/adapter/errors.h"
@@ -32,17 +33,17 @@ struct ReadOptions {
 };
 
 /// An XREAD under way: it looks at each stream in turn; with nothing found and BLOCK given it waits for news of any and looks again.
-class ReadCall : public std::enable_shared_from_this<ReadCall> {
+class ReadCall : public BlockingRead {
  public:
-  ReadCall(const Call& call, ReadOptions options) : call_(call), options_(std::move(options)), found_(call.protocol()) {}
+  ReadCall(const Call& call, ReadOptions options) : BlockingRead(call, options.block, false), options_(std::move(options)) {}
 
   void start() {
-    if (options_.block) call_.hold();
+    if (options_.block) call().hold();
     resolve();
   }
 
  private:
-  broker::Entries& entries() { return call_.broker().entries(); }
+  broker::Entries& entries() { return call().broker().entries(); }
 
   /// `$` means the end as it is now, however long the command blocks.
   void resolve() {
@@ -52,12 +53,12 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
         look_at_all();
         return false;
       }
-      const auto take = [self = shared_from_this()](const Result<broker::EntryStats>& stats) {
+      const auto take = [self = self_as<ReadCall>()](const Result<broker::EntryStats>& stats) {
         if (!stats && stats.error().code != Errc::unknown_topic) return self->fail(stats.error());
         self->options_.streams[self->next_].after = stats ? stats->last_id : EntryId::min();
         if (self->steps_.ended()) self->resolve();
       };
-      entries().stats(call_.context(), options_.streams[next_].where, take);
+      entries().stats(call().context(), options_.streams[next_].where, take);
       return true;
     });
   }
@@ -85,7 +86,7 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
       } else {
         range.count_max = 0;  // Behind the largest id there is nothing.
       }
-      read_range(call_, stream.where, range, [self = shared_from_this()](const Result<RangeReply>& read) {
+      read_range(call(), stream.where, range, [self = self_as<ReadCall>()](const Result<RangeReply>& read) {
         if (!read && read.error().code != Errc::unknown_topic) return self->fail(read.error());
         if (read) self->add(self->next_, *read);
         ++self->next_;
@@ -97,61 +98,28 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
 
   void add(std::size_t n, const RangeReply& read) {
     if (read.count == 0) return;
-    ++found_count_;
-    if (call_.protocol() == Protocol::resp2) found_.array(2);
-    found_.bulk(options_.streams[n].name);
-    found_.array(read.count);
-    found_.raw(read.entries);
+    begin_stream(options_.streams[n].name, read.count);
+    found().raw(read.entries);
   }
 
-  void end_look() {
-    if (found_count_ > 0) {
-      RespWriter reply = call_.writer();
-      call_.protocol() == Protocol::resp2 ? reply.array(found_count_) : reply.map(found_count_);
-      reply.raw(found_.text());
-      return finish([&] { call_.reply(std::move(reply)); });
-    }
-    if (ended_) return finish_ended();
-    if (!options_.block || (!blocked_ && !call_.may_block())) return finish([&] { call_.null_array(); });
-    if (!blocked_)
-      begin_block();
-    else
-      call_.look_over();
-    watch();
+  std::vector<std::string> names() const override {
+    std::vector<std::string> names;
+    for (const ReadStream& stream : options_.streams) names.push_back(stream.name);
+    return names;
   }
-
-  void begin_block() {
-    blocked_ = true;
-    for (const ReadStream& stream : options_.streams) names_.push_back(stream.name);
-    call_.server().blocking_keys.add(names_, false);
-    // The session keeps this alive while it waits: watches and timers do not.
-    call_.block([self = shared_from_this()](Unblock how) { self->end_block(how); });
-    if (options_.block->count() > 0) {
-      timer_ = call_.shard().run_after(*options_.block, [weak = weak_from_this()] {
-        const std::shared_ptr<ReadCall> self = weak.lock();
-        if (!self) return;
-        self->timer_.reset();
-        self->end_block(Unblock::timeout);
-      });
-    }
-  }
-
-  /// Asked for from outside. A look under way decides first whether there is something after all.
-  void end_block(Unblock how) {
-    ended_ = how;
-    if (watches_.empty()) return;
-    finish_ended();
-  }
-
-  void watch() {
+  void wait() override {
     news_ = false;
     for (const ReadStream& stream : options_.streams) {
       const EntryId last = stream.last_entry ? EntryId::min() : *stream.after;
-      watches_.push_back(entries().watch(call_.context(), stream.where, last, false, [weak = weak_from_this()](broker::EntryNews) {
-        if (const std::shared_ptr<ReadCall> self = weak.lock()) self->hear();
-      }));
+      watches_.push_back(
+          entries().watch(call().context(), stream.where, last, false, [weak = std::weak_ptr(self_as<ReadCall>())](broker::EntryNews) {
+            if (const std::shared_ptr<ReadCall> self = weak.lock()) self->hear();
+          }));
     }
   }
+
+  bool waits() const override { return !watches_.empty(); }
+  void end_wait() override { watches_.clear(); }
 
   /// Of several streams at once, the first news is enough.
   void hear() {
@@ -161,38 +129,14 @@ class ReadCall : public std::enable_shared_from_this<ReadCall> {
   void look_again() {
     const std::vector<std::unique_ptr<broker::EntryWatch>> told = std::move(watches_);
     watches_.clear();
-    call_.look_again(names_, [self = shared_from_this()] { self->look_at_all(); });
+    call().look_again(keys(), [self = self_as<ReadCall>()] { self->look_at_all(); });
   }
 
-  void finish_ended() {
-    if (*ended_ == Unblock::error) return finish([&] { call_.error("UNBLOCKED client unblocked via CLIENT UNBLOCK"); });
-    finish([&] { call_.null_array(); });
-  }
-  void fail(const Error& error) {
-    finish([&] { call_.error(error); });
-  }
-
-  template <class Answer>
-  void finish(const Answer& answer) {
-    const std::shared_ptr<ReadCall> self = shared_from_this();
-    watches_.clear();
-    if (timer_) call_.shard().cancel(*std::exchange(timer_, std::nullopt));
-    if (blocked_) call_.server().blocking_keys.remove(names_, false);
-    answer();
-  }
-
-  const Call call_;
   ReadOptions options_;
-  RespWriter found_;
-  std::size_t found_count_ = 0;
   std::size_t next_ = 0;  ///< Stream to be resolved, or looked at.
   Steps steps_, look_steps_;
-  bool blocked_ = false;
-  std::optional<Unblock> ended_;
-  std::vector<std::string> names_;
   std::vector<std::unique_ptr<broker::EntryWatch>> watches_;
   bool news_ = false;
-  std::optional<broker::TimerId> timer_;
 };
 
 /// Reads the words before the streams; answers the position of the first key. nullopt: the call has been answered with an error.
