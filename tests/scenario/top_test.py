@@ -88,6 +88,7 @@ GROUPS = r""" tidemark \S+ at 127\.0\.0\.1:\d+, up \w+ +\d\d:\d\d:\d\d
 
 
 def looks_and_keys(pane, server):
+    pane.wait("^[#$]")  # The shell is there: what is typed before it may be shown twice.
     pane.run("stty -g > before; echo what was here before")
     pane.wait("^what was here before")
     pane.run(f"tidemark -s {server} top --interval 200ms; echo ended with $?")
