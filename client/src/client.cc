@@ -9,6 +9,7 @@
 #include "client/src/queue_consumer_core.h"
 #include "client/src/reader_core.h"
 #include "client/src/stream_consumer_core.h"
+#include "client/src/transaction_core.h"
 #include "client/src/wire.h"
 #include "protocol/native/wire.pb.h"
 
@@ -149,6 +150,20 @@ void open_stream_consumer(const std::shared_ptr<ClientCore>& core, StreamOptions
   });
 }
 
+// --- Transactional producers.
+
+using TransactionPtr = std::shared_ptr<detail::TransactionCore>;
+
+void open_transactional_producer(const std::shared_ptr<ClientCore>& core, TransactionalOptions options, Done<TransactionPtr> done) {
+  if (const Status sound = detail::TransactionCore::check(options); !sound) return done(sound.error());
+  const auto producer = std::make_shared<detail::TransactionCore>(core, std::move(options));
+  producer->open([producer, done = std::move(done)](const Status& opened) mutable {
+    if (!opened) return done(opened.error());
+    const auto close = [producer](detail::TransactionCore* last) { last->close([producer](const Status&) {}); };
+    done(TransactionPtr(producer.get(), close));
+  });
+}
+
 // --- Queue consumers.
 
 using QueueConsumerPtr = std::shared_ptr<detail::QueueConsumerCore>;
@@ -221,6 +236,13 @@ Result<StreamConsumer> Client::stream_consumer(StreamOptions options) {
   return StreamConsumer(*std::move(made));
 }
 
+Result<TransactionalProducer> Client::transactional_producer(TransactionalOptions options) {
+  Result<TransactionPtr> made = core_->block<TransactionPtr>(
+      [&](Done<TransactionPtr> done) { open_transactional_producer(core_, std::move(options), std::move(done)); });
+  if (!made) return std::move(made).error();
+  return TransactionalProducer(*std::move(made));
+}
+
 Result<QueueConsumer> Client::queue_consumer(QueueOptions options) {
   Result<QueueConsumerPtr> made =
       core_->block<QueueConsumerPtr>([&](Done<QueueConsumerPtr> done) { open_queue_consumer(core_, std::move(options), std::move(done)); });
@@ -260,6 +282,14 @@ void Client::start_stream_consumer(const Core& core, StreamOptions options, Comp
                          if (!made) return answer(std::move(made).error());
                          answer(StreamConsumer(*std::move(made)));
                        });
+}
+
+void Client::start_transactional_producer(const Core& core, TransactionalOptions options, Completion<TransactionalProducer> done) {
+  open_transactional_producer(core, std::move(options),
+                              [answer = detail::as_done(std::move(done), core->executor())](Result<TransactionPtr> made) mutable {
+                                if (!made) return answer(std::move(made).error());
+                                answer(TransactionalProducer(*std::move(made)));
+                              });
 }
 
 void Client::start_queue_consumer(const Core& core, QueueOptions options, Completion<QueueConsumer> done) {

@@ -74,7 +74,7 @@ PartitionQueue::BatchPtr PartitionQueue::next_to_send(SteadyTime now) {
     if (awaiting_ > 0 || now < resend_at_) return nullptr;
     hold_ = false;
   }
-  if (identity_needed_) return nullptr;
+  if (identity_needed_ || (options_.transactional && join_ != Join::done)) return nullptr;
   for (const BatchPtr& batch : sent_) {
     if (!batch->awaiting) return begin_attempt(batch);
   }
@@ -147,6 +147,7 @@ std::optional<Error> PartitionQueue::on_error(const BatchPtr& batch, const Error
 
 std::optional<Error> PartitionQueue::on_out_of_order(const BatchPtr& batch, const Error& error, SteadyTime now) {
   const bool behind_another = sent_.front() != batch;
+  if (!behind_another && options_.transactional) return give_up(batch, error);
   if (!behind_another && !batch->after_gap) return on_forgotten(batch, error, now);
   // Refused because one before it is missing, so it is not in the log either: the broker would have known it again.
   batch->unknown_outcome = false;
@@ -156,12 +157,14 @@ std::optional<Error> PartitionQueue::on_out_of_order(const BatchPtr& batch, cons
 
 /// The broker does not know this producer's sequences any more. What may be in the log cannot be recognised there, so it is not repeated.
 std::optional<Error> PartitionQueue::on_forgotten(const BatchPtr& batch, const Error& error, SteadyTime now) {
+  if (options_.transactional) return give_up(batch, error);  // Under another id it would be in no transaction.
   identity_needed_ = true;
   if (batch->unknown_outcome) return give_up(batch, error);
   return send_again(batch, error, now, true);
 }
 
 std::optional<Error> PartitionQueue::send_again(const BatchPtr& batch, const Error& error, SteadyTime now, bool after_pause) {
+  if (abandoned_) return give_up(batch, error);
   if (now >= batch->deadline) return give_up(batch, Error{Errc::timed_out, "not delivered in time: " + error.to_string()});
   batch->awaiting = false;
   --awaiting_;
@@ -221,6 +224,32 @@ std::vector<PartitionQueue::BatchPtr> PartitionQueue::take_all() {
   open_ = nullptr;
   awaiting_ = 0;
   return all;
+}
+
+void PartitionQueue::begin_transaction(std::optional<Identity> identity) {
+  CHECK(options_.transactional && empty());
+  join_ = Join::none;
+  abandoned_ = false;
+  hold_ = false;
+  failures_in_row_ = 0;
+  if (identity) set_identity(*identity);
+}
+
+std::vector<PartitionQueue::BatchPtr> PartitionQueue::abandon() {
+  abandoned_ = true;
+  std::vector<BatchPtr> taken;
+  std::deque<BatchPtr> under_way;
+  for (BatchPtr& batch : sent_) {
+    if (batch->awaiting)
+      under_way.push_back(std::move(batch));
+    else
+      taken.push_back(std::move(batch));
+  }
+  sent_.swap(under_way);
+  taken.insert(taken.end(), sealed_.begin(), sealed_.end());
+  sealed_.clear();
+  if (open_ != nullptr) taken.push_back(std::exchange(open_, nullptr));
+  return taken;
 }
 
 SteadyTime PartitionQueue::next_event() const {

@@ -73,6 +73,7 @@ class PartitionQueue {
     std::size_t batch_bytes = 64 * 1024;
     std::size_t in_flight_max = 5;
     bool idempotent = true;
+    bool transactional = false;  ///< Nothing is sent before the partition has joined, and nothing again under another producer id.
     std::chrono::milliseconds linger{0};
     std::chrono::milliseconds delivery_timeout{120'000};
     std::chrono::milliseconds retry_backoff_min{20};
@@ -112,6 +113,17 @@ class PartitionQueue {
   /// Takes out everything.
   std::vector<BatchPtr> take_all();
 
+  // --- Transactional ones only.
+
+  /// A transaction begins; its partition has not joined. Sequences begin at 0 under a new identity, otherwise they go on. Pre: empty().
+  void begin_transaction(std::optional<Identity> identity);
+  /// Records wait for the partition to join: the caller sees to that, between begin_joining() and end_joining().
+  bool wants_to_join() const { return options_.transactional && join_ == Join::none && !empty(); }
+  void begin_joining() { join_ = Join::asked; }
+  void end_joining(bool joined) { join_ = joined ? Join::done : Join::none; }
+  /// The transaction is given up: takes out what is not under way; what is will not be sent again.
+  std::vector<BatchPtr> abandon();
+
   /// Everything not answered, in order.
   std::vector<BatchPtr> outstanding() const;
   bool empty() const { return sent_.empty() && sealed_.empty() && open_ == nullptr; }
@@ -132,6 +144,9 @@ class PartitionQueue {
   const Options options_;
   Identity identity_;
   bool identity_needed_ = false;
+  enum class Join { none, asked, done };
+  Join join_ = Join::none;
+  bool abandoned_ = false;
   bool next_after_gap_ = false;  ///< The batch numbered last was given up.
   std::int32_t next_sequence_ = 0;
   std::uint64_t batches_begun_ = 0;

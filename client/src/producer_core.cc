@@ -51,11 +51,6 @@ std::optional<ByteView> bytes_of(const std::optional<std::string_view>& text) {
   return as_bytes(*text);
 }
 
-std::optional<std::string> copy_of(const std::optional<std::string_view>& text) {
-  if (!text) return std::nullopt;
-  return std::string(*text);
-}
-
 }  // namespace
 
 TopicFacts TopicFacts::from(const wire::TopicInfo& topic) {
@@ -68,27 +63,28 @@ TopicFacts TopicFacts::from(const wire::TopicInfo& topic) {
   return facts;
 }
 
-ProducerCore::Waiting::Waiting(const Record& record, SendCallback when_done)
-    : key(copy_of(record.key)),
-      value(copy_of(record.value)),
-      timestamp(record.timestamp),
-      partition(record.partition),
-      delay(record.delay),
-      deliver_at(record.deliver_at),
-      dedup_id(copy_of(record.dedup_id)),
-      priority(record.priority),
-      done(std::move(when_done)) {
-  for (const Header& header : record.headers) headers.emplace_back(header.name, copy_of(header.value));
-}
-
 ProducerCore::ProducerCore(std::shared_ptr<ClientCore> client, std::string topic, ProducerOptions options, TopicFacts facts,
                            Identity identity)
     : client_(std::move(client)),
       topic_(std::move(topic)),
       options_(std::move(options)),
+      transactional_(false),
       timer_(client_->connection()->strand()),
       facts_(facts),
-      first_identity_(identity) {
+      identity_(identity) {
+  adopt(facts);
+}
+
+ProducerCore::ProducerCore(std::shared_ptr<ClientCore> client, std::string topic, ProducerOptions options, TopicFacts facts,
+                           Identity identity, std::weak_ptr<TransactionScope> transactions)
+    : client_(std::move(client)),
+      topic_(std::move(topic)),
+      options_(std::move(options)),
+      transactional_(true),
+      transactions_(std::move(transactions)),
+      timer_(client_->connection()->strand()),
+      facts_(facts),
+      identity_(identity) {
   adopt(facts);
 }
 
@@ -111,7 +107,9 @@ std::unique_ptr<PartitionQueue> ProducerCore::make_queue(std::int32_t partition)
   options.delivery_timeout = options_.delivery_timeout;
   options.batch.codec = options_.codec;
   options.batch.level = options_.compression_level;
-  return std::make_unique<Queue>(partition, options, first_identity_);
+  options.transactional = transactional_;
+  options.batch.transactional = transactional_;
+  return std::make_unique<Queue>(partition, options, identity_);
 }
 
 void ProducerCore::adopt(const TopicFacts& facts) {
@@ -144,7 +142,7 @@ void ProducerCore::send(const Record& record, SendCallback done) {
   {
     const std::lock_guard lock(mutex_);
     if (!closed_) {
-      if (!waiting_.empty() || !accept(record, done)) waiting_.emplace_back(record, std::move(done));
+      if (!waiting_.empty() || !accept(record, done)) waiting_.push_back({OwnedRecord(record), std::move(done), {}});
       return;
     }
   }
@@ -191,6 +189,9 @@ Status ProducerCore::add_requests(const Record& record) {
     ++texts;
   };
   // Judged here as far as they can be: the broker would refuse the whole batch.
+  if (transactional_ && (record.delay || record.deliver_at || record.dedup_id)) {
+    return refuse("a record of a transaction has neither delay nor dedup id");
+  }
   if (record.delay && record.deliver_at) return refuse("delay and deliver_at exclude each other");
   if (record.delay) {
     if (record.delay->count() < 0) return refuse("a delay must not be negative");
@@ -259,22 +260,12 @@ void ProducerCore::reject(SendCallback done, const Error& error) {
   schedule_pump();
 }
 
-void ProducerCore::admit_waiting() {
+void ProducerCore::admit_waiting(Outgoing& out) {
   std::vector<Header> headers;
   while (!waiting_.empty()) {
     Waiting& next = waiting_.front();
-    headers.clear();
-    for (const auto& [name, value] : next.headers) headers.push_back(Header{.name = name, .value = value});
-    const Record record{.key = next.key,
-                        .value = next.value,
-                        .headers = headers,
-                        .timestamp = next.timestamp,
-                        .partition = next.partition,
-                        .delay = next.delay,
-                        .deliver_at = next.deliver_at,
-                        .dedup_id = next.dedup_id,
-                        .priority = next.priority};
-    if (!accept(record, next.done)) return;
+    if (!accept(next.record.view(headers), next.done)) return;
+    if (next.accepted) out.admitted.push_back(std::move(next.accepted));
     waiting_.pop_front();
   }
 }
@@ -307,6 +298,7 @@ void ProducerCore::pump() {
   }
   send_batches(out.batches);
   if (out.wants_identity) request_identity();
+  if (!out.joining.empty()) join(out.transaction, out.joining);
   tell(std::move(out));
 }
 
@@ -322,10 +314,15 @@ ProducerCore::Outgoing ProducerCore::collect(SteadyTime time) {
     }
     while (auto batch = queue.next_to_send(time)) out.batches.push_back(std::move(batch));
     if (queue.wants_identity() && !queue.empty() && !identity_requested_) out.wants_identity = true;
+    if (queue.wants_to_join()) {
+      queue.begin_joining();
+      out.joining.push_back(partition);
+    }
     next = std::min(next, queue.next_event());
   }
   if (out.wants_identity) identity_requested_ = true;
-  admit_waiting();
+  out.transaction = transaction_;
+  admit_waiting(out);
   if (buffered_bytes_ == 0) {
     timer_.cancel();
     timer_at_ = SteadyTime::max();
@@ -428,7 +425,7 @@ void ProducerCore::on_produced(const std::vector<std::shared_ptr<OutBatch>>& bat
         settle(out, batch, *std::move(final));
       }
     }
-    admit_waiting();
+    admit_waiting(out);
     schedule_pump();
   }
   tell(std::move(out));
@@ -502,6 +499,7 @@ Status ProducerCore::take_first_error() {
 
 void ProducerCore::tell(Outgoing out) {
   if (!out.settled.empty()) client_->run_callbacks([&] { run_waiters(out.settled); });
+  for (Done<void>& admitted : out.admitted) admitted({});
   for (auto& [done, status] : out.flushed) done(status);
 }
 
@@ -559,9 +557,11 @@ void ProducerCore::close(Done<void> done) {
 
 void ProducerCore::shutdown() {
   Outgoing out;
+  std::vector<Done<void>> not_admitted;
   {
     const std::lock_guard lock(mutex_);
     closed_ = true;
+    in_transaction_ = false;
     out.settled = std::exchange(rejected_, {});
     for (const auto& queue : queues_) {
       for (const auto& batch : queue->take_all()) settle(out, batch, closed_error(batch->awaiting || batch->unknown_outcome));
@@ -570,10 +570,12 @@ void ProducerCore::shutdown() {
       auto alone = std::make_shared<OutBatch>();
       alone->waiters.push_back(RecordWaiter{.done = std::move(waiting.done)});
       out.settled.push_back(Settled{.batch = std::move(alone), .result = closed_error()});
+      if (waiting.accepted) not_admitted.push_back(std::move(waiting.accepted));
     }
     waiting_.clear();
   }
   tell(std::move(out));
+  for (Done<void>& accepted : not_admitted) accepted(closed_error());
   asio::post(client_->connection()->strand(), [self = shared_from_this()] { self->timer_.cancel(); });
 }
 

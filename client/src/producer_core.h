@@ -12,7 +12,9 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "client/src/client_core.h"
+#include "client/src/owned_record.h"
 #include "client/src/partition_queue.h"
+#include "client/src/transaction_scope.h"
 #include "tidemark/producer.h"
 
 namespace tidemark::wire {
@@ -42,6 +44,9 @@ struct FlushWaiter {
 class ProducerCore final : public Closable, public ConnectionListener, public std::enable_shared_from_this<ProducerCore> {
  public:
   ProducerCore(std::shared_ptr<ClientCore> client, std::string topic, ProducerOptions options, TopicFacts facts, Identity identity);
+  /// One that sends records of transactions, once begin_transaction() has been called.
+  ProducerCore(std::shared_ptr<ClientCore> client, std::string topic, ProducerOptions options, TopicFacts facts, Identity identity,
+               std::weak_ptr<TransactionScope> transactions);
 
   /// invalid_argument for options outside their ranges.
   static Status check(const ProducerOptions& options);
@@ -51,6 +56,19 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   void send(const Record& record, SendCallback done);
   void flush(Done<void> done);
   void close(Done<void> done);
+
+  // --- Transactional ones, instead of try_post() and send(). A transaction has ended when flush() or abandon() has answered and nothing
+  // was offered since. Transactions are numbered from 1, ascending; records for any but the one that is open are refused with `conflict`.
+
+  /// `identity`: the producer has a new epoch, and sequences begin anew. An older number changes nothing.
+  void begin_transaction(std::uint64_t number, std::optional<Identity> identity);
+  /// nullopt: no room, or others wait for it. Otherwise `done` has been taken if the record was accepted; a record that cannot be sent
+  /// counts as accepted, and flush() has its error.
+  std::optional<Status> offer(std::uint64_t number, const Record& record, SendCallback& done);
+  /// Waits for room without blocking: the record is copied.
+  void offer(std::uint64_t number, const Record& record, SendCallback done, Done<void> accepted);
+  /// Drops what is not under way, with `cancelled`, takes nothing more, and answers when what is under way has been answered.
+  void abandon(Done<void> done);
 
   void drain(Done<void> done) override { flush(std::move(done)); }
   void shutdown() override;
@@ -62,19 +80,11 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   std::size_t buffered_bytes() const;
 
  private:
-  /// A record that waits for room in the buffer, with bytes of its own.
+  /// A record that waits for room in the buffer.
   struct Waiting {
-    std::optional<std::string> key, value;
-    std::vector<std::pair<std::string, std::optional<std::string>>> headers;
-    std::optional<Timestamp> timestamp;
-    std::optional<std::int32_t> partition;
-    std::optional<std::chrono::milliseconds> delay;
-    std::optional<Timestamp> deliver_at;
-    std::optional<std::string> dedup_id;
-    std::optional<int> priority;
+    OwnedRecord record;
     SendCallback done;
-
-    Waiting(const Record& record, SendCallback when_done);
+    Done<void> accepted;  ///< May be empty.
   };
   /// A batch, or one record that never got into one, with its answer; its waiters are told outside the lock.
   struct Settled {
@@ -88,6 +98,9 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
     std::vector<std::shared_ptr<OutBatch>> batches;
     std::vector<Settled> settled;
     std::vector<std::pair<Done<void>, Status>> flushed;
+    std::vector<Done<void>> admitted;   ///< Records that have found room.
+    std::vector<std::int32_t> joining;  ///< Partitions that are to join the transaction.
+    std::uint64_t transaction = 0;      ///< That one.
     bool wants_identity = false;
   };
 
@@ -101,7 +114,10 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   bool accept(const Record& record, SendCallback& done);
   bool has_room(std::size_t bytes) const { return buffered_bytes_ == 0 || buffered_bytes_ + bytes <= options_.buffer_bytes; }
   void reject(SendCallback done, const Error& error);
-  void admit_waiting();
+  void admit_waiting(Outgoing& out);
+  Status may_offer(std::uint64_t number) const;
+  void join(std::uint64_t number, const std::vector<std::int32_t>& partitions);
+  void on_joined(std::uint64_t number, const std::vector<std::int32_t>& partitions, const Status& joined);
   void mark_dirty(std::int32_t partition);
   void mark_all_dirty();
   void schedule_pump();
@@ -123,12 +139,14 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   const std::shared_ptr<ClientCore> client_;
   const std::string topic_;
   const ProducerOptions options_;
+  const bool transactional_;
+  const std::weak_ptr<TransactionScope> transactions_;
   asio::steady_timer timer_;  ///< On the strand.
   SteadyTime timer_at_ = SteadyTime::max();
 
   mutable std::mutex mutex_;
   TopicFacts facts_;
-  const Identity first_identity_;
+  Identity identity_;  ///< Of queues made from now on.
   std::vector<std::unique_ptr<Queue>> queues_;
   std::vector<bool> is_dirty_;
   std::vector<std::int32_t> dirty_;  ///< Partitions the next pump looks at.
@@ -143,6 +161,8 @@ class ProducerCore final : public Closable, public ConnectionListener, public st
   bool identity_requested_ = false;
   bool refreshing_ = false;
   bool closed_ = false;
+  bool in_transaction_ = false;    ///< Its records are accepted.
+  std::uint64_t transaction_ = 0;  ///< The one that began last.
   std::optional<Error> first_error_;
 };
 

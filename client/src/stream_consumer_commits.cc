@@ -13,6 +13,10 @@ namespace {
 constexpr std::size_t kEntriesPerRequest = 1000;  ///< Names have up to 249 bytes, and a request 1 MiB.
 constexpr int kStaleAnswersMax = 5;               ///< For one commit, although heartbeats are taken.
 
+Error only_in_transactions() {
+  return {Errc::conflict, "a transactional consumer commits nothing by itself: TransactionalProducer::commit_offsets() does"};
+}
+
 bool membership_in_doubt(Errc code) {
   return code == Errc::unknown_member || code == Errc::stale_member_epoch || code == Errc::unknown_group;
 }
@@ -22,9 +26,10 @@ bool membership_in_doubt(Errc code) {
 void StreamConsumerCore::commit(Done<void> done) {
   {
     std::unique_lock lock(mutex_);
-    if (closing_) {
+    if (closing_ || options_.transactional) {
+      const Error refused = closing_ ? closed_error() : only_in_transactions();
       lock.unlock();
-      return done(closed_error());
+      return done(refused);
     }
     commit_waiters_.push_back(std::move(done));
   }
@@ -32,6 +37,7 @@ void StreamConsumerCore::commit(Done<void> done) {
 }
 
 void StreamConsumerCore::commit(const TopicPartition& where, Offset next, Done<void> done) {
+  if (options_.transactional) return done(only_in_transactions());
   {
     std::unique_lock lock(mutex_);
     const auto found = held_.find(where);
@@ -57,6 +63,7 @@ void StreamConsumerCore::pump_commit() {
     for (auto& [where, held] : held_) {
       const std::optional<Offset> at = held.feed ? feeds_->position(*held.feed) : std::nullopt;
       if (at) held.tracker.skip_to(*at);
+      if (options_.transactional) continue;
       const Offset floor = held.tracker.floor();
       if (!held.explicit_commit && (held.state == State::locating || floor == held.offered)) continue;
       next.entries.push_back({.name = {where, held.incarnation},

@@ -343,10 +343,7 @@ std::optional<Offset> StreamConsumerCore::position(const TopicPartition& where) 
   const Held& held = found->second;
   if (held.state == State::ended) return held.tracker.end();
   if (held.state != State::reading) return std::nullopt;
-  const auto waiting = std::ranges::find_if(
-      put_back_, [&](const Message& message) { return message.partition() == where.partition && message.topic() == where.topic; });
-  if (waiting != put_back_.end()) return waiting->offset();
-  return feeds_->position(*held.feed);
+  return given_until(*found);
 }
 
 void StreamConsumerCore::seek(const TopicPartition& where, const Position& position, Done<void> done) {

@@ -29,6 +29,26 @@ class GroupPositionsReply;
 
 namespace tidemark::detail {
 
+/// A stretch of one partition's messages that poll() has given out.
+struct GivenMessages {
+  TopicPartition where;
+  Offset first;
+  Offset next;  ///< Behind the last.
+};
+
+/// The positions of a consumer, for somebody else to commit, and who they are committed for.
+struct ConsumedOffsets {
+  struct Entry {
+    TopicPartition where;
+    std::uint64_t incarnation = 0;
+    Offset next;
+  };
+  std::string group;
+  std::string member;
+  std::int32_t epoch = 0;
+  std::vector<Entry> entries;
+};
+
 /// The engine of a StreamConsumer. A partition that is assigned is *located* (the group's position is asked for), then *read*; one that
 /// goes to somebody else is no longer read, finished by the caller, committed, and then handed over.
 ///
@@ -52,6 +72,11 @@ class StreamConsumerCore final : public Closable, public MemberEvents, public st
   void finish(std::span<const Message> messages);
   void commit(Done<void> done);
   void commit(const TopicPartition& where, Offset next, Done<void> done);
+  /// The positions behind `given`; nullopt: behind everything poll() has given out and no transaction has committed. Answers on the strand.
+  /// Errors: invalid_argument (not StreamOptions::transactional), not_owner (given out in an assignment that has ended).
+  void consumed(std::optional<std::vector<GivenMessages>> given, Done<ConsumedOffsets> done);
+  /// They are committed: what lies below is done.
+  void committed(const ConsumedOffsets& offsets);
   void seek(const TopicPartition& where, const Position& position, Done<void> done);
   Status pause(std::span<const TopicPartition> partitions, bool paused);
   TopicPartitions assignment() const;
@@ -85,6 +110,7 @@ class StreamConsumerCore final : public Closable, public MemberEvents, public st
     bool paused = false;   ///< By the caller.
     bool crowded = false;  ///< By us: too many stretches that are done wait for one that is not.
     DoneTracker tracker = {};
+    Offset start = {};    ///< Where reading began, in this assignment or after the last seek.
     Offset offered = {};  ///< The floor at the last commit: what is below needs no further one.
     std::optional<Offset> explicit_commit = {};
     std::optional<Offset> given = {};  ///< auto_done: what the last poll gave ends here.
@@ -154,6 +180,10 @@ class StreamConsumerCore final : public Closable, public MemberEvents, public st
   void hand_over(const std::vector<Name>& ready, const Status& committed);
   void arm_revocations(SteadyTime earliest);
   void call_back(const std::function<void(const TopicPartitions&)>& callback, const TopicPartitions& partitions);
+
+  // Transactions; with the lock held.
+  Offset given_until(const HeldMap::value_type& entry) const;
+  Result<ConsumedOffsets::Entry> judge_given(const GivenMessages& given);
 
   // Commits, on the strand.
   void pump_commit();

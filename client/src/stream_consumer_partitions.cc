@@ -43,6 +43,7 @@ void StreamConsumerCore::read_from(HeldMap::value_type& entry, Offset offset, Of
   held.at.reset();
   held.given.reset();
   held.tracker = DoneTracker(offset);
+  held.start = offset;
   held.offered = offered;
   held.crowded = false;
   held.feed = feeds_->add(std::make_shared<const std::string>(where.topic), where.partition, offset);

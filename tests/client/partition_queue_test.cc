@@ -319,5 +319,95 @@ TEST_F(PartitionQueueTest, loses_doubles_and_reorders_nothing_under_random_fault
   }
 }
 
+class TransactionalQueueTest : public PartitionQueueTest {
+ protected:
+  void SetUp() override { options({.transactional = true, .batch = {}}); }
+  void join() {
+    queue_->begin_joining();
+    queue_->end_joining(true);
+  }
+};
+
+TEST_F(TransactionalQueueTest, sends_nothing_before_the_partition_has_joined) {
+  EXPECT_FALSE(queue_->wants_to_join());
+  add("a");
+  EXPECT_TRUE(queue_->wants_to_join());
+  EXPECT_TRUE(send().empty());
+  queue_->begin_joining();
+  EXPECT_FALSE(queue_->wants_to_join());
+  EXPECT_TRUE(send().empty());
+  queue_->end_joining(true);
+  EXPECT_FALSE(queue_->wants_to_join());
+  EXPECT_EQ(values(send()), Strings{"a"});
+}
+
+TEST_F(TransactionalQueueTest, asks_again_when_joining_has_failed) {
+  add("a");
+  queue_->begin_joining();
+  queue_->end_joining(false);
+  EXPECT_TRUE(queue_->wants_to_join());
+  EXPECT_TRUE(send().empty());
+}
+
+TEST_F(TransactionalQueueTest, sequences_go_on_with_the_next_transaction_and_begin_anew_with_the_next_epoch) {
+  add("a");
+  join();
+  auto batches = send();
+  EXPECT_EQ(sequences(batches), std::vector<std::int32_t>{0});
+  queue_->on_stored(batches[0]);
+
+  queue_->begin_transaction(std::nullopt);
+  add("b");
+  EXPECT_TRUE(queue_->wants_to_join());
+  join();
+  batches = send();
+  EXPECT_EQ(sequences(batches), std::vector<std::int32_t>{1});
+  queue_->on_stored(batches[0]);
+
+  queue_->begin_transaction(Identity{.id = 7, .epoch = 1});
+  add("c");
+  join();
+  batches = send();
+  EXPECT_EQ(sequences(batches), std::vector<std::int32_t>{0});
+  EXPECT_EQ(BatchHeader::parse(batches[0]->bytes.view()).value_or({}).producer_epoch, 1);
+}
+
+TEST_F(TransactionalQueueTest, never_sends_a_batch_again_under_another_identity) {
+  add("a");
+  add("b");
+  join();
+  const auto batches = send();
+  EXPECT_EQ(fail(batches[1], Errc::out_of_order_sequence), std::nullopt);  // The one before it is missing: it goes again.
+  EXPECT_EQ(fail(batches[0], Errc::out_of_order_sequence)->code, Errc::out_of_order_sequence);
+  EXPECT_FALSE(queue_->wants_identity());
+  const auto again = send();
+  ASSERT_EQ(values(again), Strings{"b"});
+  EXPECT_EQ(fail(again[0], Errc::stale_producer_epoch)->code, Errc::stale_producer_epoch);
+  EXPECT_FALSE(queue_->wants_identity());
+  EXPECT_TRUE(queue_->empty());
+}
+
+TEST_F(TransactionalQueueTest, one_that_is_abandoned_keeps_what_is_under_way_until_its_answer) {
+  options({.in_flight_max = 2, .transactional = true, .batch = {}});
+  add("a");
+  add("b");
+  add("c");
+  gather("d");
+  join();
+  const auto batches = send();
+  ASSERT_EQ(values(batches), (Strings{"a", "b"}));
+  EXPECT_EQ(fail(batches[1], Errc::overloaded), std::nullopt);
+  const auto dropped = queue_->abandon();
+  EXPECT_EQ(dropped.size(), 3u);  // "b", which was to go again, too.
+  EXPECT_FALSE(queue_->empty());
+  EXPECT_EQ(fail(batches[0], Errc::overloaded)->code, Errc::overloaded);
+  EXPECT_TRUE(queue_->empty());
+
+  queue_->begin_transaction(Identity{.id = 7, .epoch = 1});
+  add("e");
+  join();
+  EXPECT_EQ(sequences(send()), std::vector<std::int32_t>{0});
+}
+
 }  // namespace
 }  // namespace tidemark::detail

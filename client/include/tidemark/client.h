@@ -15,6 +15,7 @@
 #include "tidemark/reader.h"
 #include "tidemark/record.h"
 #include "tidemark/stream_consumer.h"
+#include "tidemark/transactional_producer.h"
 
 /// The C++ client of Tidemark.
 ///
@@ -73,6 +74,18 @@ class Client {
         token, std::move(topic), std::move(options));
   }
 
+  /// Becomes the one instance that has the transactional id: an older one is fenced, and what it has open is aborted first. Errors:
+  /// invalid_argument (the id, an option), invalid_transaction_timeout, overloaded, disk_full.
+  Result<TransactionalProducer> transactional_producer(TransactionalOptions options);
+  template <CompletionToken<TransactionalProducer> Token = asio::deferred_t>
+  auto async_transactional_producer(TransactionalOptions options, Token&& token = Token()) {
+    return asio::async_initiate<Token, void(Result<TransactionalProducer>)>(
+        [core = core_](auto handler, TransactionalOptions how) {
+          start_transactional_producer(core, std::move(how), Completion<TransactionalProducer>(std::move(handler)));
+        },
+        token, std::move(options));
+  }
+
   /// Resolves where to start and stop, and subscribes. Errors: unknown_topic, unknown_partition, offset_out_of_range, invalid_argument.
   Result<Reader> reader(std::string topic, ReaderOptions options = {});
   template <CompletionToken<Reader> Token = asio::deferred_t>
@@ -115,9 +128,10 @@ class Client {
   /// Ends everything made from this client: records and calls without an answer fail with `cancelled` (maybe_done where they had been
   /// sent), waiting readers too. May be called from anywhere, also from a callback, and more than once.
   ///
-  /// With a thread of its own, first waits up to drain_timeout for records under way, and for consumers to close (not in a callback), and
-  /// no callback runs after it returns. With the caller's executor it does not wait for that executor: records under way are lost unless
-  /// async_close() came first; SendCallbacks have run when it returns, other completions have been posted to their executors.
+  /// With a thread of its own, first waits up to drain_timeout for records under way, for consumers to close, and for open transactions to
+  /// be aborted (not in a callback), and no callback runs after it returns. With the caller's executor it does not wait for that executor:
+  /// records under way are lost unless async_close() came first; SendCallbacks have run when it returns, other completions have been posted
+  /// to their executors.
   void close();
   /// Waits up to drain_timeout for records under way, then close(). timed_out when some were left.
   template <CompletionToken<void> Token = asio::deferred_t>
@@ -130,6 +144,7 @@ class Client {
   using Core = std::shared_ptr<detail::ClientCore>;
   static void start_connect(const Core& core, Completion<void> done);
   static void start_producer(const Core& core, std::string topic, ProducerOptions options, Completion<Producer> done);
+  static void start_transactional_producer(const Core& core, TransactionalOptions options, Completion<TransactionalProducer> done);
   static void start_reader(const Core& core, std::string topic, ReaderOptions options, Completion<Reader> done);
   static void start_stream_consumer(const Core& core, StreamOptions options, Completion<StreamConsumer> done);
   static void start_queue_consumer(const Core& core, QueueOptions options, Completion<QueueConsumer> done);

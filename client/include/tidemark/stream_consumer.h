@@ -19,6 +19,8 @@
 
 namespace tidemark {
 
+class TransactionalProducer;
+
 namespace detail {
 class StreamConsumerCore;
 }
@@ -40,6 +42,10 @@ struct StreamOptions {
   /// What a poll() gave counts as done at the next poll(): for one loop that polls, processes, and polls again. What the last poll() gave
   /// is not done when the consumer closes, unless the loop says so with done().
   bool auto_done = false;
+  /// Its positions are committed by a TransactionalProducer and by nobody else: the consumer commits nothing by itself, neither now and
+  /// then nor at hand-over nor by close(), and commit() answers `conflict`. What a transaction has committed is done; done() on anything
+  /// else only says that a hand-over need not wait for it.
+  bool transactional = false;
 
   // Run on the client's executor, one at a time, never after close() has returned; the first may come before the consumer is in the hands
   // of whoever made it. They must be quick and must not block: done(), async_ calls and close() are fine in them.
@@ -82,7 +88,8 @@ class StreamConsumer {
   void done(std::span<const Message> messages);
 
   /// Commits what is done: in each partition up to the first message that is not. Errors: stale_member_epoch when the partitions were lost
-  /// meanwhile, disk_full, or the first partition's refusal; what was valid is committed all the same.
+  /// meanwhile, disk_full, conflict (StreamOptions::transactional), or the first partition's refusal; what was valid is committed all the
+  /// same.
   Status commit();
   template <CompletionToken<void> Token = asio::deferred_t>
   auto async_commit(Token&& token = Token()) {
@@ -151,6 +158,7 @@ class StreamConsumer {
 
  private:
   friend class Client;
+  friend class TransactionalProducer;
   using Core = std::shared_ptr<detail::StreamConsumerCore>;
   explicit StreamConsumer(Core core) : core_(std::move(core)) {}
 
