@@ -7,7 +7,6 @@ Usage: KAFKA_HOME=FOLDER tests/interop/connect_test.py BIN_DIR [unittest argumen
 import collections
 import json
 import re
-import unittest
 import urllib.request
 
 import ecosystem
@@ -68,6 +67,8 @@ class Standalone(Connect):
 
 
 class Distributed(Connect):
+    BOTH = {"source": ["RUNNING"] * 2, "sink": ["RUNNING"] * 2}
+
     def setUp(self):
         super().setUp()
         worker = self.properties("worker.properties", {
@@ -78,34 +79,40 @@ class Distributed(Connect):
         self.connect = self.new_program("connect", "org.apache.kafka.connect.cli.ConnectDistributed", worker)
 
     def rest(self, method, path, body=None):
-        """What the worker answers; None while it does not."""
+        """What the worker answers, {} for nothing; None while it does not answer, or refuses."""
         listening = re.findall(r"REST server listening at (\S+)/,", self.connect.text())
         if not listening:
             return None
-        request = urllib.request.Request(f"{listening[-1]}{path}", method=method, data=json.dumps(body).encode() if body else None,
+        request = urllib.request.Request(f"{listening[-1]}/connectors{path}", method=method, data=json.dumps(body).encode() if body else None,
                                          headers={"Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.load(answer)
+                return json.loads(answer.read() or "{}")
         except (OSError, ValueError):
             return None
+
+    def asked(self, method, path, what):
+        """A request that the worker takes in the end: it refuses some while it rebalances, or while tasks stop."""
+        self.until(lambda: self.rest(method, path) is not None, what)
 
     def states(self):
         """{connector: states of itself and its tasks}."""
         found = collections.defaultdict(list)
-        for name in self.rest("GET", "/connectors") or []:
-            status = self.rest("GET", f"/connectors/{name}/status")
+        for name in self.rest("GET", "") or []:
+            status = self.rest("GET", f"/{name}/status")
             found[name] = [each["state"] for each in (status["connector"], *status["tasks"])] if status else []
         return found
 
-    def test_an_exactly_once_source_over_kill_9_of_the_broker_and_of_the_worker(self):
+    def run_both(self):
         self.connect.start()
-        self.until(lambda: self.rest("GET", "/connectors") == [], "the worker does not come up")
+        self.until(lambda: self.rest("GET", "") == [], "the worker does not come up")
         for name, settings in (("source", self.source), ("sink", self.sink)):
             body = {"name": name, "config": {key: str(value) for key, value in settings.items()}}
-            self.until(lambda: self.rest("POST", "/connectors", body) or name in (self.rest("GET", "/connectors") or []), f"{name} is not taken")
-        both = {"source": ["RUNNING"] * 2, "sink": ["RUNNING"] * 2}
-        self.until(lambda: self.states() == both, "the connectors do not run")
+            self.until(lambda: self.rest("POST", "", body) or name in (self.rest("GET", "") or []), f"{name} is not taken")
+        self.until(lambda: self.states() == self.BOTH, "the connectors do not run")
+
+    def test_an_exactly_once_source_over_kill_9_of_the_broker_and_of_the_worker(self):
+        self.run_both()
         self.append(LINES[:4000])
         self.until(lambda: len(self.sunk()) > 500, "nothing comes to the sink")
         self.tell(f"{len(self.sunk())} lines in the sink")
@@ -118,12 +125,34 @@ class Distributed(Connect):
         self.tell(f"worker killed with {len(self.sunk())} lines in the sink")
         self.append(LINES[8000:])
         self.connect.start()
-        self.until(lambda: self.states() == both, "the connectors do not run again: their configurations are in a topic")
+        self.until(lambda: self.states() == self.BOTH, "the connectors do not run again: their configurations are in a topic")
         self.until(lambda: set(self.sunk()) == set(LINES), "not every line comes to the sink")
         self.assertEqual([each["value"] for each in self.records(self.broker, "lines")], LINES, self.said())
         self.check_sunk()
         for topic in ("connect-config", "connect-offset", "connect-status"):
             self.assertEqual(self.config(self.broker, topic)["cleanup.policy"], "compact")
+        self.connect.stop()
+
+    def test_positions_of_connectors_are_shown_and_taken_back(self):
+        few = LINES[:500]
+        self.append(few)
+        self.run_both()
+        self.until(lambda: len(self.sunk()) == len(few), "not every line comes to the sink")
+        for connector in ("source", "sink"):
+            self.asked("PUT", f"/{connector}/stop", f"{connector} does not stop")
+        self.until(lambda: self.states() == {"source": ["STOPPED"], "sink": ["STOPPED"]}, "the connectors do not stop")
+        bytes_read = sum(len(line) + 1 for line in few)
+        self.assertEqual([each["offset"] for each in self.rest("GET", "/source/offsets")["offsets"]], [{"position": bytes_read}], self.said())
+        self.assertEqual([each["offset"] for each in self.rest("GET", "/sink/offsets")["offsets"]], [{"kafka_offset": self.records(self.broker, "lines")[-1]["offset"] + 1}], self.said())
+        self.tell("positions are shown")
+        # The sink reads the topic again; then the source reads its file again, and the sink what that makes.
+        for connector, lines in (("sink", 2 * few), ("source", 3 * few)):
+            self.asked("DELETE", f"/{connector}/offsets", f"the positions of {connector} are not taken back")
+            self.asked("PUT", f"/{connector}/resume", f"{connector} does not go on")
+            self.until(lambda: len(self.sunk()) >= len(lines), f"the lines do not come again through {connector}")
+            self.assertEqual(self.sunk(), lines, self.said())
+            self.tell(f"{connector} began again")
+        self.assertEqual([each["value"] for each in self.records(self.broker, "lines")], 2 * few, self.said())
         self.connect.stop()
 
 

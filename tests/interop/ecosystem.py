@@ -46,6 +46,7 @@ class Jars:
     """The jars of one installation, and what is made of them."""
 
     def __init__(self, home):
+        self.home = home
         self.libs = pathlib.Path(home) / "libs"
         self.class_path = f"{self.libs}/*"
 

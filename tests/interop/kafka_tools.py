@@ -21,6 +21,7 @@ CLASSES = {
     "kafka-consumer-perf-test": "ConsumerPerformance",
     "kafka-verifiable-producer": "VerifiableProducer",
     "kafka-transactions": "TransactionsCommand",
+    "kafka-streams-application-reset": "StreamsResetter",
     "kafka-dump-log": "DumpLogSegments",
 }
 

@@ -5,7 +5,6 @@ Usage: KAFKA_HOME=FOLDER tests/interop/mirror_test.py BIN_DIR [unittest argument
 """
 
 import json
-import unittest
 
 import ecosystem
 

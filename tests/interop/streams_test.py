@@ -7,9 +7,10 @@ Usage: KAFKA_HOME=FOLDER tests/interop/streams_test.py BIN_DIR [unittest argumen
 import collections
 import json
 import random
-import unittest
+import shutil
 
 import ecosystem
+from kafka_tools import KafkaTools
 
 LINES = 10_000
 WORDS = [f"word-{i}" for i in range(200)]
@@ -63,8 +64,31 @@ class WordCount(ecosystem.Ecosystem):
         self.until(lambda: self.lags() == {0}, "the positions are not committed")
         self.assertEqual(self.config(self.broker, "word-count-totals-changelog")["cleanup.policy"], "compact")
         self.assertEqual(self.config(self.broker, "word-count-words-repartition")["cleanup.policy"], "delete")
+        self.stop()
+
+    def stop(self):
         status = self.streams.stop()
         self.assertIn("\nclosed\n", self.streams.text(), f"exit {status}\n{self.said()}")
+
+    def test_an_application_that_was_reset_counts_from_the_beginning(self):
+        lines = [" ".join(WORDS[i % 7:i % 7 + 5]) for i in range(500)]
+        expected = collections.Counter(word for line in lines for word in line.split())
+        self.produce(lines)
+        self.streams.start()
+        self.until(lambda: self.all_counted(sum(expected.values())), "not every word is counted")
+        self.until(lambda: self.lags() == {0}, "the positions are not committed")
+        self.stop()
+        tools = KafkaTools(ecosystem.JARS.home)
+        done = tools.run("kafka-streams-application-reset", "--bootstrap-server", self.broker.kafka, "--application-id", "word-count",
+                         "--input-topics", "lines", "--force")
+        self.assertEqual(done.returncode, 0, f"{done.stdout}\n{done.stderr}\n{self.said()}")
+        self.assertEqual([self.ends(self.broker, f"word-count-{what}") for what in ("totals-changelog", "words-repartition")], [{}, {}], done.stdout)
+        shutil.rmtree(self.scratch / "state")
+        self.streams.start()
+        self.until(lambda: self.all_counted(2 * sum(expected.values())), "the words are not counted again")
+        self.assertEqual({word: [int(value) for value in values] for word, values in self.values_by_key(self.broker, "counts").items()},
+                         {word: 2 * list(range(1, count + 1)) for word, count in expected.items()}, self.said())
+        self.stop()
 
     def all_counted(self, words):
         """Offsets are more than counts: markers of transactions and what was aborted have some."""
@@ -76,4 +100,4 @@ class WordCount(ecosystem.Ecosystem):
 
 
 if __name__ == "__main__":
-    ecosystem.run(["kafka-streams", "rocksdbjni"])
+    ecosystem.run(["kafka-streams", "rocksdbjni", "kafka-tools"])
