@@ -7,7 +7,6 @@ Usage: KAFKA_HOME=FOLDER tests/interop/connect_test.py BIN_DIR [unittest argumen
 import collections
 import json
 import re
-import urllib.request
 
 import ecosystem
 
@@ -79,17 +78,9 @@ class Distributed(Connect):
         self.connect = self.new_program("connect", "org.apache.kafka.connect.cli.ConnectDistributed", worker)
 
     def rest(self, method, path, body=None):
-        """What the worker answers, {} for nothing; None while it does not answer, or refuses."""
+        """As ask(), of the worker that runs now."""
         listening = re.findall(r"REST server listening at (\S+)/,", self.connect.text())
-        if not listening:
-            return None
-        request = urllib.request.Request(f"{listening[-1]}/connectors{path}", method=method, data=json.dumps(body).encode() if body else None,
-                                         headers={"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return json.loads(answer.read() or "{}")
-        except (OSError, ValueError):
-            return None
+        return self.ask(method, f"{listening[-1]}/connectors{path}", body) if listening else None
 
     def asked(self, method, path, what):
         """A request that the worker takes in the end: it refuses some while it rebalances, or while tasks stop."""

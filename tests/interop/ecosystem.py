@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenario"))
 from broker_process import Broker  # noqa: E402
@@ -143,6 +144,15 @@ class Ecosystem(unittest.TestCase):
         path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         return path
 
+    def ask(self, method, url, body=None):
+        """What an application's HTTP interface answers, {} for nothing; None while it does not answer, or refuses."""
+        request = urllib.request.Request(url, method=method, data=json.dumps(body).encode() if body else None, headers={"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or "{}")
+        except (OSError, ValueError):
+            return None
+
     def tell(self, what):
         print(f"\n  {time.monotonic() - self.began:5.1f} s  {what}", end="", flush=True)
 
@@ -192,14 +202,14 @@ class Ecosystem(unittest.TestCase):
         return json.loads(broker.cli("topic", "show", topic, "-o", "json").stdout)["config"]
 
 
-def run(jars):
-    """The script's main: BIN_DIR, then unittest's arguments."""
+def run(jars, why_not=lambda: None):
+    """The script's main: BIN_DIR, then unittest's arguments. `why_not` gives a further reason to run nothing."""
     global BIN_DIR, JARS
     BIN_DIR = pathlib.Path(sys.argv.pop(1))
     home = os.environ.get("KAFKA_HOME")
     JARS = Jars(home) if home else None
     reason = "KAFKA_HOME is not set: it names a folder with Apache Kafka's jars in libs/" if not home else \
-        "there is no java with javac" if not (shutil.which("java") and shutil.which("javac")) else JARS.missing(["kafka-clients", *jars])
+        "there is no java with javac" if not (shutil.which("java") and shutil.which("javac")) else JARS.missing(["kafka-clients", *jars]) or why_not()
     if reason:
         print(f"skipped: {reason}")
         sys.exit(77)
