@@ -198,6 +198,11 @@ class Ecosystem(unittest.TestCase):
             found[record["key"]].append(record["value"])
         return found
 
+    def lag(self, broker, group):
+        """What `group lag` says of each partition; nothing when there is no such group."""
+        shown = broker.cli("group", "lag", group, "-o", "json", check=False)
+        return json.loads(shown.stdout) if shown.returncode == 0 else []
+
     def config(self, broker, topic):
         return json.loads(broker.cli("topic", "show", topic, "-o", "json").stdout)["config"]
 

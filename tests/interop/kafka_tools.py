@@ -20,6 +20,7 @@ CLASSES = {
     "kafka-producer-perf-test": "ProducerPerformance",
     "kafka-consumer-perf-test": "ConsumerPerformance",
     "kafka-verifiable-producer": "VerifiableProducer",
+    "kafka-client-compatibility-test": "ClientCompatibilityTest",
     "kafka-transactions": "TransactionsCommand",
     "kafka-streams-application-reset": "StreamsResetter",
     "kafka-dump-log": "DumpLogSegments",

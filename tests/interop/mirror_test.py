@@ -4,8 +4,6 @@
 Usage: KAFKA_HOME=FOLDER tests/interop/mirror_test.py BIN_DIR [unittest arguments]
 """
 
-import json
-
 import ecosystem
 
 RECORDS = 10_000
@@ -49,10 +47,8 @@ class MirrorMaker(ecosystem.Ecosystem):
             found[record["partition"]].append((record["key"], record["value"], record["timestamp_ms"]))
         return found
 
-    def lag(self, broker, topic):
-        shown = broker.cli("group", "lag", "billing", "-o", "json", check=False)
-        rows = json.loads(shown.stdout) if shown.returncode == 0 else []
-        return {row["partition"]: row["lag"] for row in rows if row["topic"] == topic}
+    def lags(self, broker, topic):
+        return {row["partition"]: row["lag"] for row in self.lag(broker, "billing") if row["topic"] == topic}
 
     def test_records_settings_and_groups_arrive_over_kill_9(self):
         self.mirror.start()
@@ -89,11 +85,11 @@ class MirrorMaker(ecosystem.Ecosystem):
         self.source.cli("consume", "orders", "-g", "billing", "--exit-at-end")
         self.produce(3000, 3300)
         self.until(lambda: self.arrived(3300), "not every record is mirrored")
-        here = self.lag(self.source, "orders")
+        here = self.lags(self.source, "orders")
         self.assertEqual(sum(here.values()), 300)
-        self.until(lambda: sum(self.lag(self.target, "home.orders").values() or [0]) >= 300, "the group's positions do not follow")
+        self.until(lambda: sum(self.lags(self.target, "home.orders").values() or [0]) >= 300, "the group's positions do not follow")
         # Checkpoints are translated through offset syncs, which come every few records: never ahead, little behind.
-        there = self.lag(self.target, "home.orders")
+        there = self.lags(self.target, "home.orders")
         self.tell(f"group at home {here}, away {there}")
         self.assertEqual(sorted(there), sorted(here))
         self.assertTrue(all(there[partition] >= here[partition] for partition in here), f"{there}\n{self.said()}")

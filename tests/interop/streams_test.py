@@ -5,7 +5,6 @@ Usage: KAFKA_HOME=FOLDER tests/interop/streams_test.py BIN_DIR [unittest argumen
 """
 
 import collections
-import json
 import random
 import shutil
 
@@ -95,8 +94,7 @@ class WordCount(ecosystem.Ecosystem):
         return self.counted() >= words and len(self.records(self.broker, "counts")) >= words
 
     def lags(self):
-        shown = json.loads(self.broker.cli("group", "lag", "word-count", "-o", "json").stdout)
-        return {row["lag"] for row in shown if row["topic"] == "lines"}
+        return {row["lag"] for row in self.lag(self.broker, "word-count") if row["topic"] == "lines"}
 
 
 if __name__ == "__main__":
