@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "protocol/kafka/adapter/fencing.h"
 #include "protocol/kafka/adapter/handlers.h"
 #include "protocol/kafka/adapter/produced_batch.h"
 
@@ -12,10 +13,12 @@ constexpr int kTopicIdsFrom = 13;
 
 /// A produce request under way: its batches are appended side by side and answered together.
 struct Produce {
-  Produce(const Call& call_in, std::int16_t acks_in) : call(call_in), acks(acks_in) {}
+  Produce(const Call& call_in, const ProduceRequest& request)
+      : call(call_in), acks(request.acks), transactional_id(request.transactional_id) {}
 
   const Call call;
   const std::int16_t acks;
+  const std::optional<std::string> transactional_id;
   ProduceResponse response;
   std::size_t waiting = 1;
   std::optional<ErrorCode> failed;
@@ -41,6 +44,17 @@ Slice own(const Slice& records, std::size_t request_bytes) {
   return records.size() * 2 >= request_bytes ? records : Slice::copy_of(records.view());
 }
 
+/// The engine refused a batch; ends its part.
+void refuse(const std::shared_ptr<Produce>& produce, std::size_t t, std::size_t p, const Slice& records, const Error& error) {
+  const Result<BatchHeader> header = BatchHeader::parse(records.view());
+  broker::ProducerIdentity producer{-1, -1};
+  if (header) producer = {header->producer_id, header->producer_epoch};
+  judge_fencing(produce->call, produce->transactional_id, producer, error, [produce, t, p, records](const Error& refused) {
+    produce->refuse(produce->response.responses[t].partition_responses[p], produce_error(refused, records), refused.detail);
+    produce->end_part();
+  });
+}
+
 void append(const std::shared_ptr<Produce>& produce, const broker::Topic& topic, std::size_t t, std::size_t p,
             const std::optional<Slice>& records, std::size_t request_bytes) {
   PartitionResponse& part = produce->response.responses[t].partition_responses[p];
@@ -50,14 +64,11 @@ void append(const std::shared_ptr<Produce>& produce, const broker::Topic& topic,
   const bool append_time = topic.effective.log_append_time;
   produce->call.broker().append(produce->call.context(), {topic.name, part.index}, own(*records, request_bytes),
                                 [produce, t, p, append_time, records](Result<broker::Appended> appended) {
+                                  if (!appended) return refuse(produce, t, p, *records, appended.error());
                                   PartitionResponse& done = produce->response.responses[t].partition_responses[p];
-                                  if (appended) {
-                                    done.base_offset = appended->base_offset.value;
-                                    done.log_start_offset = appended->log_start.value;
-                                    if (append_time) done.log_append_time_ms = appended->append_time.time_since_epoch().count();
-                                  } else {
-                                    produce->refuse(done, produce_error(appended.error(), records), appended.error().detail);
-                                  }
+                                  done.base_offset = appended->base_offset.value;
+                                  done.log_start_offset = appended->log_start.value;
+                                  if (append_time) done.log_append_time_ms = appended->append_time.time_since_epoch().count();
                                   produce->end_part();
                                 });
 }
@@ -65,7 +76,7 @@ void append(const std::shared_ptr<Produce>& produce, const broker::Topic& topic,
 }  // namespace
 
 void handle(const Call& call, ProduceRequest request) {
-  const auto produce = std::make_shared<Produce>(call, request.acks);
+  const auto produce = std::make_shared<Produce>(call, request);
   const std::size_t request_bytes = call.request_bytes();
   const std::shared_ptr<const broker::TopicTable> topics = call.broker().topics();
   const bool acks_known = request.acks >= -1 && request.acks <= 1;

@@ -5,6 +5,7 @@
 
 #include "broker/groups/groups.h"
 #include "broker/transactions/transactions.h"
+#include "protocol/kafka/adapter/fencing.h"
 #include "protocol/kafka/adapter/gather.h"
 #include "protocol/kafka/adapter/group_errors.h"
 #include "protocol/kafka/adapter/handlers.h"
@@ -167,17 +168,24 @@ void handle(const Call& call, TxnOffsetCommitRequest request) {
   }
   if (!legal) return call.reply(response);
   const std::int32_t generation = request.generation_id;
+  const broker::ProducerIdentity producer = producer_of(request.producer_id, request.producer_epoch);
   call.broker().groups().commit_in_transaction(
-      call.context(), std::move(commit), producer_of(request.producer_id, request.producer_epoch),
-      [call, generation, response = std::move(response), places = std::move(places)](Result<broker::CommitReply> committed) mutable {
-        for (std::size_t i = 0; i < places.size(); ++i) {
-          ErrorCode& code = response.topics[places[i].first].partitions[places[i].second].error_code;
-          if (!committed)
-            code = offset_error(committed.error(), generation);
-          else if (!(*committed)[i])
-            code = offset_error((*committed)[i].error(), generation);
+      call.context(), std::move(commit), producer,
+      [call, generation, producer, id = std::move(request.transactional_id), response = std::move(response),
+       places = std::move(places)](Result<broker::CommitReply> committed) mutable {
+        if (committed) {
+          for (std::size_t i = 0; i < places.size(); ++i) {
+            const Status& one = (*committed)[i];
+            if (!one) response.topics[places[i].first].partitions[places[i].second].error_code = offset_error(one.error(), generation);
+          }
+          return call.reply(response);
         }
-        call.reply(response);
+        judge_fencing(call, id, producer, std::move(committed).error(),
+                      [call, generation, response = std::move(response), places = std::move(places)](const Error& refused) mutable {
+                        const ErrorCode code = offset_error(refused, generation);
+                        for (const auto& [topic, partition] : places) response.topics[topic].partitions[partition].error_code = code;
+                        call.reply(response);
+                      });
       });
 }
 

@@ -67,6 +67,25 @@ class KafkaTransactions : public testing::Test {
     const auto response = client.ask(decode_produce_response, request, 9);
     return response.responses.at(0).partition_responses.at(0).error_code;
   }
+  ErrorCode add_group(const Producer& producer) {
+    AddOffsetsToTxnRequest request;
+    request.transactional_id = "x";
+    request.producer_id = producer.id;
+    request.producer_epoch = producer.epoch;
+    request.group_id = "g";
+    return client.ask(decode_add_offsets_to_txn_response, request, 3).error_code;
+  }
+  ErrorCode commit_offset(const Producer& producer, std::int64_t offset) {
+    TxnOffsetCommitRequest request;
+    request.transactional_id = "x";
+    request.group_id = "g";
+    request.producer_id = producer.id;
+    request.producer_epoch = producer.epoch;
+    TxnOffsetCommitRequest::Topic& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.partitions.emplace_back().committed_offset = offset;
+    return client.ask(decode_txn_offset_commit_response, request, 3).topics.at(0).partitions.at(0).error_code;
+  }
   ErrorCode end(const Producer& producer, bool commit, std::int16_t version = 3) {
     EndTxnRequest request;
     request.transactional_id = "x";
@@ -166,6 +185,20 @@ TEST_F(KafkaTransactions, fence_older_instances_in_the_words_of_the_version) {
   EXPECT_THAT(records(fetch(0)), ElementsAre("old"));
 }
 
+TEST_F(KafkaTransactions, tell_a_fenced_producer_so_where_nothing_of_it_has_come_yet) {
+  const Producer old = init();
+  ASSERT_EQ(add(old, 1), ErrorCode::none);
+  ASSERT_EQ(add_group(old), ErrorCode::none);
+  const Producer taken = init();  // Aborts the transaction; partition 1 and the group have nothing to remember it by.
+  EXPECT_EQ(produce(old, 1, 0, "zombie"), ErrorCode::invalid_producer_epoch);
+  EXPECT_EQ(commit_offset(old, 7), ErrorCode::invalid_producer_epoch);
+  // Without a newer epoch there is only no transaction.
+  EXPECT_EQ(produce(taken, 1, 0, "too early"), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(commit_offset(taken, 7), ErrorCode::invalid_txn_state);
+  EXPECT_EQ(commit_offset({taken.id + 1, 0}, 7), ErrorCode::invalid_txn_state);
+  EXPECT_THAT(records(fetch(0, 1)), IsEmpty());
+}
+
 TEST_F(KafkaTransactions, have_a_bounded_time) {
   EXPECT_EQ(init_once(4, 0).error_code, ErrorCode::invalid_transaction_timeout);
   EXPECT_EQ(init_once(4, 15 * 60 * 1000 + 1).error_code, ErrorCode::invalid_transaction_timeout);
@@ -173,26 +206,9 @@ TEST_F(KafkaTransactions, have_a_bounded_time) {
 
 TEST_F(KafkaTransactions, commit_offsets_that_are_unstable_before) {
   const Producer producer = init();
-  AddOffsetsToTxnRequest join;
-  join.transactional_id = "x";
-  join.producer_id = producer.id;
-  join.producer_epoch = producer.epoch;
-  join.group_id = "g";
-  TxnOffsetCommitRequest commit;
-  commit.transactional_id = "x";
-  commit.group_id = "g";
-  commit.producer_id = producer.id;
-  commit.producer_epoch = producer.epoch;
-  TxnOffsetCommitRequest::Topic& topic = commit.topics.emplace_back();
-  topic.name = "t";
-  TxnOffsetCommitRequest::Partition& place = topic.partitions.emplace_back();
-  place.committed_offset = 7;
-  const auto commit_offset = [&] {
-    return client.ask(decode_txn_offset_commit_response, commit, 3).topics.at(0).partitions.at(0).error_code;
-  };
-  EXPECT_EQ(commit_offset(), ErrorCode::invalid_txn_state);
-  ASSERT_EQ(client.ask(decode_add_offsets_to_txn_response, join, 3).error_code, ErrorCode::none);
-  ASSERT_EQ(commit_offset(), ErrorCode::none);
+  EXPECT_EQ(commit_offset(producer, 7), ErrorCode::invalid_txn_state);
+  ASSERT_EQ(add_group(producer), ErrorCode::none);
+  ASSERT_EQ(commit_offset(producer, 7), ErrorCode::none);
 
   OffsetFetchRequest ask;
   ask.group_id = "g";
