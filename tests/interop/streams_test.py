@@ -7,6 +7,7 @@ Usage: KAFKA_HOME=FOLDER tests/interop/streams_test.py BIN_DIR [unittest argumen
 import collections
 import random
 import shutil
+import signal
 
 import ecosystem
 from kafka_tools import KafkaTools
@@ -68,6 +69,22 @@ class WordCount(ecosystem.Ecosystem):
     def stop(self):
         status = self.streams.stop()
         self.assertIn("\nclosed\n", self.streams.text(), f"exit {status}\n{self.said()}")
+
+    def test_an_application_that_stood_still_for_too_long_is_fenced_and_joins_again(self):
+        # As in a long pause for garbage, or a suspended machine: its transactions time out, its group goes on without it.
+        lines = [" ".join(WORDS[i % 7:i % 7 + 5]) for i in range(4000)]
+        expected = collections.Counter(word for line in lines for word in line.split())
+        self.streams.start()
+        self.produce(lines)
+        self.until(lambda: self.counted() > 1000, "nothing is counted")
+        self.streams.process.send_signal(signal.SIGSTOP)
+        self.until(lambda: "was open for too long: aborted" in self.broker.log_text(), "no transaction was open")
+        self.streams.process.send_signal(signal.SIGCONT)
+        self.tell("suspended, its transaction aborted, and resumed")
+        self.until(lambda: self.all_counted(sum(expected.values())), "counting does not go on")
+        self.assertEqual({word: [int(value) for value in values] for word, values in self.values_by_key(self.broker, "counts").items()},
+                         {word: list(range(1, count + 1)) for word, count in expected.items()}, self.said())
+        self.stop()
 
     def test_an_application_that_was_reset_counts_from_the_beginning(self):
         lines = [" ".join(WORDS[i % 7:i % 7 + 5]) for i in range(500)]
