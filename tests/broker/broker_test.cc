@@ -4,55 +4,26 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/simulation/engine.h"
+#include "tests/simulation/engine_fixture.h"
 
 namespace tidemark::broker {
 namespace {
 
 using simulation::batch_of;
-using simulation::CrashPolicy;
 using simulation::Engine;
-using simulation::SimulatedFileSystem;
+using simulation::EngineTest;
 using std::chrono::milliseconds;
 
 using Values = std::vector<std::string>;
 
-class BrokerTest : public testing::Test {
+class BrokerTest : public EngineTest {
  protected:
-  void SetUp() override { ASSERT_TRUE(engine_->open()); }
-
-  Values values(const std::string& topic, std::int32_t partition = 0) {
-    const auto records = engine_->read_all(topic, partition);
-    EXPECT_TRUE(records) << records.error().to_string();
-    Values result;
-    if (!records) return result;
-    for (const Engine::ReadRecord& record : *records) result.push_back(record.value);
-    return result;
-  }
-  /// The power fails; what was not flushed is gone.
-  void power_fails() {
-    auto after = disk_->crash_clone(CrashPolicy::drop_all, 1);
-    engine_->die();
-    engine_ = std::make_unique<Engine>(*after);
-    disk_ = std::move(after);
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
-  void restart() {
-    const Status stopped = engine_->stop();
-    ASSERT_TRUE(stopped) << stopped.error().to_string();
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
   static Slice produced(const Values& values, std::int64_t producer, std::int32_t sequence, std::int16_t epoch = 0) {
     BatchBuilder builder;
     builder.set_producer(producer, epoch, sequence);
     for (const std::string& value : values) builder.add({.key = std::nullopt, .value = as_bytes(value), .timestamp_ms = 1, .headers = {}});
     return builder.build();
   }
-
-  std::unique_ptr<SimulatedFileSystem> disk_ = std::make_unique<SimulatedFileSystem>();
-  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(*disk_);
 };
 
 TEST_F(BrokerTest, an_acknowledged_record_survives_power_loss) {

@@ -3,7 +3,7 @@
 
 #include "broker/broker.h"
 #include "tests/broker/groups/groups_fixture.h"
-#include "tests/simulation/engine.h"
+#include "tests/simulation/engine_fixture.h"
 
 /// What a topic lets go by itself beyond its time: by number (max.records), and what a group still needs (hold.for).
 namespace tidemark::broker {
@@ -15,30 +15,12 @@ using testing::ElementsAre;
 using Values = std::vector<std::string>;
 constexpr milliseconds kRetentionRound{31'000};
 
-class RetentionTest : public testing::Test {
+class RetentionTest : public EngineTest {
  protected:
-  void SetUp() override { ASSERT_TRUE(engine_->open()); }
-
-  Values values(const std::string& topic) {
-    const auto records = engine_->read_all(topic, 0);
-    EXPECT_TRUE(records) << records.error().to_string();
-    Values result;
-    if (!records) return result;
-    for (const Engine::ReadRecord& record : *records) result.push_back(record.value);
-    return result;
-  }
   /// Why the records were refused, if they were.
   std::optional<Errc> append(const Values& records) {
     const auto appended = engine_->append("t", 0, records);
     return appended ? std::nullopt : std::optional(appended.error().code);
-  }
-  void power_fails() {
-    auto after = disk_->crash_clone(CrashPolicy::drop_all, 1);
-    engine_->die();
-    engine_ = std::make_unique<Engine>(*after);
-    disk_ = std::move(after);
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
   }
   /// Three segments that are past their time, and one that is not.
   void make_old_segments(ConfigMap config) {
@@ -49,9 +31,6 @@ class RetentionTest : public testing::Test {
     ASSERT_TRUE(engine_->append("t", 0, {std::string(40'000, 'y')}));
   }
   Offset log_start() { return engine_->describe("t")->front().log_start; }
-
-  std::unique_ptr<SimulatedFileSystem> disk_ = std::make_unique<SimulatedFileSystem>();
-  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(*disk_);
 };
 
 TEST_F(RetentionTest, the_newest_max_records_stay) {

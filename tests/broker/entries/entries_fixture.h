@@ -13,7 +13,7 @@
 
 #include "broker/entries/entries.h"
 #include "broker/entries/entry_ids.h"
-#include "tests/simulation/engine.h"
+#include "tests/simulation/engine_fixture.h"
 
 namespace tidemark::broker {
 
@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 using simulation::batch_of;
 using simulation::CrashPolicy;
 using simulation::Engine;
+using simulation::EngineTest;
 using simulation::SimulatedFileSystem;
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -156,24 +157,10 @@ class EntryCalls {
   const TopicPartition where_;
 };
 
-class EntriesTest : public testing::Test {
+class EntriesTest : public EngineTest {
  protected:
-  void SetUp() override { ASSERT_TRUE(engine_->open()); }
   EntryCalls stream(const std::string& key = "s") { return EntryCalls(*engine_, key); }
 
-  void power_fails() {
-    auto after = disk_->crash_clone(CrashPolicy::drop_all, 1);
-    engine_->die();
-    engine_ = std::make_unique<Engine>(*after);
-    disk_ = std::move(after);
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
-  void restart() {
-    ASSERT_TRUE(engine_->stop());
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
   /// As Kafka's and the native protocol's readers see it.
   std::vector<std::int64_t> offsets(const std::string& topic = "s", std::optional<Offset> from = {}) {
     const auto records = engine_->read_all(topic, 0, from);
@@ -183,9 +170,6 @@ class EntriesTest : public testing::Test {
     for (const auto& record : *records) found.push_back(record.offset.value);
     return found;
   }
-
-  std::unique_ptr<SimulatedFileSystem> disk_ = std::make_unique<SimulatedFileSystem>();
-  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(*disk_);
 };
 
 }  // namespace tidemark::broker

@@ -13,7 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "broker/groups/groups.h"
-#include "tests/simulation/engine.h"
+#include "tests/simulation/engine_fixture.h"
 
 namespace tidemark::broker {
 
@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 using simulation::batch_of;
 using simulation::CrashPolicy;
 using simulation::Engine;
+using simulation::EngineTest;
 using simulation::SimulatedFileSystem;
 
 inline CommitRequest::Entry at(const std::string& topic, std::int32_t partition, std::int64_t offset, std::string metadata = "") {
@@ -163,7 +164,7 @@ Errc code_of(const Result<T>& result) {
 constexpr Errc kDone{};  // No Errc has this number.
 
 /// One engine with topic "t" of two partitions.
-class GroupsTest : public testing::Test {
+class GroupsTest : public EngineTest {
  protected:
   void SetUp() override {
     ASSERT_TRUE(engine_->open());
@@ -183,22 +184,6 @@ class GroupsTest : public testing::Test {
     ASSERT_TRUE(*grown && **grown);
     engine_->runtime().run();
   }
-  void power_fails() {
-    auto after = disk_->crash_clone(CrashPolicy::drop_all, 1);
-    engine_->die();
-    engine_ = std::make_unique<Engine>(*after);
-    disk_ = std::move(after);
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
-  void restart() {
-    ASSERT_TRUE(engine_->stop());
-    const Status opened = engine_->open();
-    ASSERT_TRUE(opened) << opened.error().to_string();
-  }
-
-  std::unique_ptr<SimulatedFileSystem> disk_ = std::make_unique<SimulatedFileSystem>();
-  std::unique_ptr<Engine> engine_ = std::make_unique<Engine>(*disk_);
 };
 
 }  // namespace tidemark::broker

@@ -13,7 +13,7 @@
 
 #include "broker/queues/queues.h"
 #include "storage/batch/record_batch.h"
-#include "tests/simulation/engine.h"
+#include "tests/simulation/engine_fixture.h"
 
 namespace tidemark::broker {
 
@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 using simulation::batch_of;
 using simulation::CrashPolicy;
 using simulation::Engine;
+using simulation::EngineTest;
 using simulation::SimulatedFileSystem;
 
 /// A record as it was handed out.
@@ -155,30 +156,11 @@ class QueueCalls {
   Engine& engine_;
 };
 
-class QueuesTest : public testing::Test {
+class QueuesTest : public EngineTest {
  protected:
-  QueuesTest() { open(); }
-  void open() {
-    engine_ = std::make_unique<Engine>(*disk_);
-    const Status opened = engine_->open();
-    EXPECT_TRUE(opened) << opened.error().to_string();
-    queues_ = std::make_unique<QueueCalls>(*engine_);
-  }
-  void restart() {
-    EXPECT_TRUE(engine_->stop());
-    engine_.reset();
-    open();
-  }
-  void power_fails() {
-    auto after = disk_->crash_clone(CrashPolicy::drop_all, 1);
-    engine_->die();
-    engine_.reset();
-    disk_ = std::move(after);
-    open();
-  }
   SimulatedFileSystem& disk() { return *disk_; }
   Engine& engine() { return *engine_; }
-  QueueCalls& queues() { return *queues_; }
+  QueueCalls queues() { return QueueCalls(*engine_); }
   void passes(std::chrono::milliseconds time) { engine_->runtime().advance(time); }
   void make(const std::string& topic, const std::vector<std::string>& values, std::int32_t partitions = 1, ConfigMap config = {}) {
     ASSERT_TRUE(engine().create(topic, partitions, std::move(config)));
@@ -194,11 +176,6 @@ class QueuesTest : public testing::Test {
     }
     ASSERT_TRUE(engine().append_batch(topic, 0, builder.build()));
   }
-
- private:
-  std::unique_ptr<SimulatedFileSystem> disk_ = std::make_unique<SimulatedFileSystem>();
-  std::unique_ptr<Engine> engine_;
-  std::unique_ptr<QueueCalls> queues_;
 };
 
 }  // namespace tidemark::broker
