@@ -25,6 +25,20 @@ void place(Partition& partition, const StreamGroupStart& start, Done<StreamPosit
   });
 }
 
+/// Durably.
+void move_to(const QueuePartitionPtr& queue, const StreamPosition& position, Done<bool> moved) {
+  const auto set = [position](QueueWindow& window, Timestamp) {
+    window.set_stream_position(position);
+    return true;
+  };
+  queue->change<bool>(set, std::move(moved));
+}
+
+/// For those who only want to hear that it is done.
+Done<bool> without_value(Done<void> done) {
+  return [done = std::move(done)](Result<bool> moved) mutable { done(moved ? Status() : Status(std::move(moved).error())); };
+}
+
 }  // namespace
 
 StreamGroups Queues::stream_groups() const { return StreamGroups(impl_); }
@@ -41,24 +55,12 @@ void StreamGroups::create(const RequestContext& context, StreamGroupName name, S
     request.flavor = QueueFlavor::redis;
     request.start = {StartAt::Kind::offset, position->cursor.value};
     if (several) request.start = {start.at ? StartAt::Kind::earliest : StartAt::Kind::latest, 0};
-    Queues(self).create(context, std::move(request),
-                        [self, name, position = *position, done = std::move(done)](Result<QueueInfo> made) mutable {
-                          if (!made) return done(std::move(made).error());
-                          const auto move = [position](const QueuePartitionPtr& queue, Done<bool> moved) {
-                            const auto set = [position](QueueWindow& window, Timestamp) {
-                              window.set_stream_position(position);
-                              return true;
-                            };
-                            queue->change<bool>(set, std::move(moved));
-                          };
-                          on_stream_group<bool>(
-                              *self, name,
-                              [done = std::move(done)](Result<bool> moved) mutable {
-                                if (!moved) return done(std::move(moved).error());
-                                done(Status());
-                              },
-                              move);
-                        });
+    Queues(self).create(
+        context, std::move(request), [self, name, position = *position, done = std::move(done)](Result<QueueInfo> made) mutable {
+          if (!made) return done(std::move(made).error());
+          const auto move = [position](const QueuePartitionPtr& queue, Done<bool> moved) { move_to(queue, position, std::move(moved)); };
+          on_stream_group<bool>(*self, name, without_value(std::move(done)), move);
+        });
   };
   impl.broker.on_partition<StreamPosition>(name.where, std::move(make), [start](Partition& partition, Done<StreamPosition> placed) {
     place(partition, start, std::move(placed));
@@ -71,20 +73,10 @@ void StreamGroups::set_id(const RequestContext&, StreamGroupName name, StreamGro
     if (!log) return moved(Error{Errc::unknown_topic, "the topic was deleted"});
     place(*log, start, [queue, moved = std::move(moved)](Result<StreamPosition> position) mutable {
       if (!position) return moved(std::move(position).error());
-      const auto set = [position = *position](QueueWindow& window, Timestamp) {
-        window.set_stream_position(position);
-        return true;
-      };
-      queue->change<bool>(set, std::move(moved));
+      move_to(queue, *position, std::move(moved));
     });
   };
-  on_stream_group<bool>(
-      *impl_, name,
-      [done = std::move(done)](Result<bool> moved) mutable {
-        if (!moved) return done(std::move(moved).error());
-        done(Status());
-      },
-      move);
+  on_stream_group<bool>(*impl_, name, without_value(std::move(done)), move);
 }
 
 void StreamGroups::exists(const RequestContext&, StreamGroupName name, Done<bool> done) {
