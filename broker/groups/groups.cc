@@ -59,11 +59,6 @@ GroupPtr GroupsImpl::make(const std::string& name, StartAt start) {
 
 Result<PartitionKey> GroupsImpl::resolve(const NamedPartition& where) { return broker.resolve({where.topic, where.partition}); }
 
-void GroupsImpl::end_one(ShardGroups& shard) {
-  CHECK(shard.under_way > 0);
-  if (--shard.under_way == 0 && shard.idle) std::exchange(shard.idle, {})();
-}
-
 // --- Records.
 
 void GroupsImpl::settle(const GroupPtr& group, Committer::StateDone then) {
@@ -102,7 +97,7 @@ void GroupsImpl::settle(const GroupPtr& group, Committer::StateDone then) {
       group->waiting.pop_front();
       done(recorded);
     }
-    end_one(shards[shard]);
+    one_less_under_way(shards[shard]);
   });
 }
 
@@ -212,7 +207,7 @@ void GroupsImpl::expire_groups(std::size_t shard) {
         log_info(text + ": removed");
       else
         log_warn(text + ": " + removed.error().to_string());
-      end_one(shards[shard]);
+      one_less_under_way(shards[shard]);
     });
   }
 }

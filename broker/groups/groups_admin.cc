@@ -93,52 +93,13 @@ void Groups::describe(const RequestContext&, std::string name, Done<GroupInfo> d
   });
 }
 
-namespace {
-
-/// One answer put together from every shard's, sorted by the name of the group.
-template <class T>
-struct Gather {
-  std::vector<T> all;
-  std::size_t left = 0;
-  std::optional<Error> error;
-};
-
-}  // namespace
-
-template <class T>
-void GroupsImpl::from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask) {
-  const std::size_t caller = broker.current_shard();
-  auto gather = std::make_shared<Gather<T>>();
-  auto finish = std::make_shared<Done<std::vector<T>>>(std::move(done));
-  gather->left = shards.size();
-  for (std::size_t i = 0; i < shards.size(); ++i) {
-    broker.on_shard(i, [this, i, caller, gather, finish, ask] {
-      ++shards[i].under_way;
-      Done<std::vector<T>> answer = [this, i, caller, gather, finish](Result<std::vector<T>> part) {
-        broker.on_shard(caller, [gather, finish, part = std::move(part)]() mutable {
-          if (part)
-            std::ranges::move(*part, std::back_inserter(gather->all));
-          else
-            gather->error = part.error();
-          if (--gather->left > 0) return;
-          if (gather->error) return (*finish)(*gather->error);
-          (*finish)(std::move(gather->all));
-        });
-        end_one(shards[i]);
-      };
-      if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
-      ask(std::move(answer));
-    });
-  }
-}
-
 void Groups::list(const RequestContext&, Done<std::vector<GroupInfo>> done) {
   GroupsImpl* const impl = impl_.get();
   Done<std::vector<GroupInfo>> sorted = [done = std::move(done)](Result<std::vector<GroupInfo>> all) mutable {
     if (all) std::ranges::sort(*all, {}, &GroupInfo::name);
     done(std::move(all));
   };
-  impl->from_all_shards<GroupInfo>(std::move(sorted), [impl](Done<std::vector<GroupInfo>> answer) {
+  from_all_shards<GroupInfo>(impl->broker, impl->shards, std::move(sorted), [impl](Done<std::vector<GroupInfo>> answer) {
     const std::vector<GroupPtr> groups = impl->groups_here();
     std::vector<GroupInfo> infos;
     for (const GroupPtr& group : groups) infos.push_back(impl->describe(group));
@@ -178,8 +139,8 @@ void Groups::lag(const RequestContext&, std::optional<std::string> name, Done<st
     if (all) all = by_group(*std::move(all));
     done(std::move(all));
   };
-  impl->from_all_shards<PartitionLag>(std::move(sorted),
-                                      [impl](Done<std::vector<PartitionLag>> answer) { impl->lag_here(std::nullopt, std::move(answer)); });
+  from_all_shards<PartitionLag>(impl->broker, impl->shards, std::move(sorted),
+                                [impl](Done<std::vector<PartitionLag>> answer) { impl->lag_here(std::nullopt, std::move(answer)); });
 }
 
 }  // namespace tidemark::broker

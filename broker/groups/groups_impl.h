@@ -10,6 +10,7 @@
 #include "broker/broker_impl.h"
 #include "broker/groups/groups.h"
 #include "broker/groups/stream_group.h"
+#include "broker/home_call.h"
 
 namespace tidemark::broker {
 
@@ -117,7 +118,6 @@ struct GroupsImpl {
   std::map<PartitionKey, std::string> classic_owners(const GroupPtr& group);
   void fence_all(const GroupPtr& group);
   void expire_groups(std::size_t shard);
-  void end_one(ShardGroups& shard);
   void remove(const GroupPtr& group, Done<void> done);
   Result<PartitionKey> resolve(const NamedPartition& where);
 
@@ -125,9 +125,6 @@ struct GroupsImpl {
   template <class T>
   void on_home(const std::string& group, Done<T> done, UniqueFunction<void(Done<T>)> call);
 
-  /// Asks every shard and puts the answers together on the calling one.
-  template <class T>
-  void from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask);
   Error live_members(const GroupPtr& group, std::string_view action);
 
   Status may_commit(const GroupPtr& group, const CommitRequest& request);
@@ -161,20 +158,7 @@ template <class T>
 void GroupsImpl::on_home(const std::string& group, Done<T> done, UniqueFunction<void(Done<T>)> call) {
   if (Status valid = validate_group_name(group); !valid) return done(std::move(valid).error());
   const std::size_t home = home_of(group);
-  const std::size_t caller = broker.current_shard();
-  broker.on_shard(home, [this, home, caller, done = std::move(done), call = std::move(call)]() mutable {
-    Done<T> answer = [this, home, caller, done = std::move(done)](Result<T> result) mutable {
-      if (caller == home) {
-        done(std::move(result));
-      } else {
-        broker.on_shard(caller, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-      }
-      end_one(shards[home]);
-    };
-    ++shards[home].under_way;
-    if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
-    call(std::move(answer));
-  });
+  call_home(broker, home, shards[home], std::move(done), std::move(call));
 }
 
 }  // namespace tidemark::broker

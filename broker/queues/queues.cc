@@ -28,12 +28,6 @@ std::size_t QueuesImpl::home_of(const storage::StreamKey& stream) const {
   return broker.home_of({parsed->identity.topic, parsed->identity.partition});
 }
 
-void QueuesImpl::end_one(std::size_t shard) {
-  ShardQueues& queues = shards[shard];
-  CHECK(queues.under_way > 0);
-  if (--queues.under_way == 0 && queues.idle) std::exchange(queues.idle, {})();
-}
-
 Error QueuesImpl::unknown(const QueueName& name) const {
   return {Errc::unknown_group, "no queue group '" + printable(name.group) + "' on topic '" + name.topic + "'"};
 }
@@ -333,15 +327,11 @@ void Queues::create(const RequestContext&, CreateQueueRequest request, Done<Queu
   }
   Result<QueueId> id = impl->identify(request.name);
   if (!id) return done(std::move(id).error());
-  const std::size_t caller = impl->broker.current_shard();
   const std::size_t home = impl->home_of(request.name.group);
-  impl->broker.on_shard(home, [impl, caller, home, id = *std::move(id), request = std::move(request), done = std::move(done)]() mutable {
-    impl->begin_one(home);
-    impl->create(std::move(request), std::move(id), [impl, caller, home, done = std::move(done)](Result<QueueInfo> info) mutable {
-      impl->broker.on_shard(caller, [done = std::move(done), info = std::move(info)]() mutable { done(std::move(info)); });
-      impl->end_one(home);
-    });
-  });
+  call_home<QueueInfo>(impl->broker, home, impl->shards[home], std::move(done),
+                       [impl, id = *std::move(id), request = std::move(request)](Done<QueueInfo> answer) mutable {
+                         impl->create(std::move(request), std::move(id), std::move(answer));
+                       });
 }
 
 void QueuesImpl::create(CreateQueueRequest request, QueueId id, Done<QueueInfo> done) {

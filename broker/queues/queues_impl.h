@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/broker_impl.h"
+#include "broker/home_call.h"
 #include "broker/queues/queue_partition.h"
 #include "broker/queues/queues.h"
 
@@ -82,7 +83,7 @@ struct QueuesImpl {
 
   ShardQueues& here() { return shards[broker.current_shard()]; }
   void begin_one(std::size_t shard) { ++shards[shard].under_way; }
-  void end_one(std::size_t shard);
+  void end_one(std::size_t shard) { one_less_under_way(shards[shard]); }
   QueueServices services(std::size_t shard);
   Error unknown(const QueueName& name) const;
 
@@ -97,9 +98,6 @@ struct QueuesImpl {
   /// Asks every partition of the group's topic, side by side; answers by partition. The first error is the answer.
   template <class T>
   void on_all_partitions(const QueueId& id, Done<std::vector<T>> done, std::function<void(QueuePartition&, Done<T>)> ask);
-  /// Asks every shard and puts the answers together on the calling one.
-  template <class T>
-  void from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask);
 
   // On the home shard.
   Result<HomedQueuePtr> get(const QueueId& id, const QueueName& name);
@@ -133,22 +131,12 @@ void QueuesImpl::on_home(const QueueName& name, Done<T> done, UniqueFunction<voi
   Result<QueueId> id = identify(name);
   if (!id) return done(std::move(id).error());
   const std::size_t home = home_of(name.group);
-  const std::size_t caller = broker.current_shard();
-  broker.on_shard(home, [this, home, caller, name, id = *std::move(id), done = std::move(done), call = std::move(call)]() mutable {
-    Done<T> answer = [this, home, caller, done = std::move(done)](Result<T> result) mutable {
-      if (caller == home) {
-        done(std::move(result));
-      } else {
-        broker.on_shard(caller, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-      }
-      end_one(home);
-    };
-    begin_one(home);
-    if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
-    const Result<HomedQueuePtr> queue = get(id, name);
-    if (!queue) return answer(queue.error());
-    call(*queue, std::move(answer));
-  });
+  call_home<T>(broker, home, shards[home], std::move(done),
+               [this, name, id = *std::move(id), call = std::move(call)](Done<T> answer) mutable {
+                 const Result<HomedQueuePtr> queue = get(id, name);
+                 if (!queue) return answer(queue.error());
+                 call(*queue, std::move(answer));
+               });
 }
 
 template <class T>
@@ -170,14 +158,8 @@ void QueuesImpl::on_partition(const QueueId& id, std::int32_t partition, Done<T>
     answer(Error{Errc::unknown_group, "no queue group of that name on the topic"});
   };
   if (caller == home) return run(id.group, std::move(done), std::move(call));
-  broker.on_shard(home, [this, home, caller, group = id.group, run, done = std::move(done), call = std::move(call)]() mutable {
-    begin_one(home);
-    Done<T> answer = [this, home, caller, done = std::move(done)](Result<T> result) mutable {
-      broker.on_shard(caller, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-      end_one(home);
-    };
-    run(group, std::move(answer), std::move(call));
-  });
+  call_home<T>(broker, home, shards[home], std::move(done),
+               [group = id.group, run, call = std::move(call)](Done<T> answer) mutable { run(group, std::move(answer), std::move(call)); });
 }
 
 template <class T>
@@ -213,38 +195,6 @@ void QueuesImpl::on_all_partitions(const QueueId& id, Done<std::vector<T>> done,
           waiting->one_less();
         },
         [ask](QueuePartition& queue, Done<T> answer) { ask(queue, std::move(answer)); });
-  }
-  waiting->one_less();
-}
-
-template <class T>
-void QueuesImpl::from_all_shards(Done<std::vector<T>> done, std::function<void(Done<std::vector<T>>)> ask) {
-  const std::size_t caller = broker.current_shard();
-  struct Gather {
-    std::vector<T> all;
-    std::optional<Error> error;
-  };
-  auto gather = std::make_shared<Gather>();
-  auto waiting = std::make_shared<Countdown>();
-  waiting->done = [gather, done = std::move(done)]() mutable {
-    if (gather->error) return done(std::move(*gather->error));
-    done(std::move(gather->all));
-  };
-  waiting->left += shards.size();
-  for (std::size_t shard = 0; shard < shards.size(); ++shard) {
-    broker.on_shard(shard, [this, shard, caller, gather, waiting, ask] {
-      begin_one(shard);
-      ask([this, shard, caller, gather, waiting](Result<std::vector<T>> some) {
-        broker.on_shard(caller, [gather, waiting, some = std::move(some)]() mutable {
-          if (some)
-            std::ranges::move(*some, std::back_inserter(gather->all));
-          else
-            gather->error = std::move(some).error();
-          waiting->one_less();
-        });
-        end_one(shard);
-      });
-    });
   }
   waiting->one_less();
 }

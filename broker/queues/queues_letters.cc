@@ -131,23 +131,19 @@ void QueuesImpl::dead_letter_topic(std::string name, std::string group, Done<std
 /// The broker's own queue group on a topic of dead letters, made when it is first needed.
 void QueuesImpl::letters_group(const std::shared_ptr<const Topic>& topic, Done<QueueId> done) {
   const QueueId id{std::string(kLettersGroup), topic->id};
-  const std::size_t caller = broker.current_shard();
   CreateQueueRequest request{.name = {id.group, topic->name},
                              .flavor = QueueFlavor::native,
                              .start = {},
                              .settings = {{"dead.letter.topic", "none"}, {"ack.timeout", "0"}},
                              .may_exist = true};
   const std::size_t home = home_of(id.group);
-  broker.on_shard(home, [this, caller, home, id, request = std::move(request), done = std::move(done)]() mutable {
-    begin_one(home);
-    create(std::move(request), id, [this, caller, home, id, done = std::move(done)](Result<QueueInfo> info) mutable {
-      broker.on_shard(caller, [id, info = std::move(info), done = std::move(done)]() mutable {
-        if (!info) return done(std::move(info).error());
-        done(std::move(id));
-      });
-      end_one(home);
-    });
-  });
+  Done<QueueInfo> made = [id, done = std::move(done)](Result<QueueInfo> info) mutable {
+    if (!info) return done(std::move(info).error());
+    done(std::move(id));
+  };
+  call_home<QueueInfo>(
+      broker, home, shards[home], std::move(made),
+      [this, id, request = std::move(request)](Done<QueueInfo> answer) mutable { create(std::move(request), id, std::move(answer)); });
 }
 
 namespace {

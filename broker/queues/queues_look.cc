@@ -212,7 +212,7 @@ void Queues::list(const RequestContext&, std::optional<std::string> group, Done<
     if (infos) std::ranges::sort(*infos, {}, &QueueInfo::name);
     done(std::move(infos));
   };
-  impl->from_all_shards<QueueInfo>(std::move(sorted), [impl, group](Done<std::vector<QueueInfo>> answer) {
+  from_all_shards<QueueInfo>(impl->broker, impl->shards, std::move(sorted), [impl, group](Done<std::vector<QueueInfo>> answer) {
     auto infos = std::make_shared<std::vector<QueueInfo>>();
     auto waiting = std::make_shared<Countdown>();
     waiting->done = [infos, answer = std::move(answer)]() mutable { answer(std::move(*infos)); };

@@ -29,11 +29,6 @@ TransactionPtr TransactionsImpl::find(std::string_view id) {
   return found == shard.by_id.end() ? nullptr : found->second;
 }
 
-void TransactionsImpl::end_one(ShardTransactions& shard) {
-  CHECK(shard.under_way > 0);
-  if (--shard.under_way == 0 && shard.idle) std::exchange(shard.idle, {})();
-}
-
 // --- Turns and records.
 
 void TransactionsImpl::in_turn(const TransactionPtr& transaction, Task step) {
@@ -55,7 +50,7 @@ void TransactionsImpl::release(const TransactionPtr& transaction) {
       transaction->waiting.pop_front();
       in_turn(transaction, std::move(step));
     }
-    end_one(shard);
+    one_less_under_way(shard);
   });
 }
 
@@ -70,7 +65,7 @@ void TransactionsImpl::change(const TransactionPtr& transaction, Transaction nex
                            [this, shard, transaction, next = std::move(next), done = std::move(done)](Status recorded) mutable {
                              if (recorded) apply(transaction, std::move(next));
                              done(std::move(recorded));
-                             end_one(shards[shard]);
+                             one_less_under_way(shards[shard]);
                            });
 }
 
@@ -138,7 +133,7 @@ void TransactionsImpl::finish(const TransactionPtr& transaction, Task first_roun
     if (--round->left > 0) return;
     settle_round(transaction, round->all_done);
     if (round->then) round->then();
-    end_one(here());
+    one_less_under_way(here());
   };
   const Transaction now = transaction->now;
   round->left += now.partitions.size() + now.groups.size();
@@ -171,7 +166,7 @@ void TransactionsImpl::settle_round(const TransactionPtr& transaction, bool all_
   ++shards[shard].under_way;
   broker.committer->submit(std::move(records), broker.shards[shard]->shard, [this, shard, transaction](const Status& recorded) {
     if (!recorded) log_warn("transaction " + printable(transaction->id) + ": its end was not recorded: " + recorded.error().to_string());
-    end_one(shards[shard]);
+    one_less_under_way(shards[shard]);
   });
 }
 
@@ -251,7 +246,7 @@ void TransactionsImpl::end_orphans(std::size_t shard) {
                                          });
                                        }
                                      }
-                                     end_one(shards[shard]);
+                                     one_less_under_way(shards[shard]);
                                    });
   }
 }
@@ -310,7 +305,7 @@ void TransactionsImpl::time_out(std::size_t number) {
       const Timestamp time = broker.runtime.clock().now();
       if (!transaction->now.ongoing() || transaction->now.deadline() > time) {
         release(transaction);
-        return end_one(shards[number]);
+        return one_less_under_way(shards[number]);
       }
       change(transaction, fence(transaction->now, time), [this, transaction, number](const Status& recorded) {
         if (recorded) {
@@ -320,7 +315,7 @@ void TransactionsImpl::time_out(std::size_t number) {
           log_warn("transaction " + printable(transaction->id) + " is open for too long: " + recorded.error().to_string());
         }
         release(transaction);
-        end_one(shards[number]);
+        one_less_under_way(shards[number]);
       });
     });
   }
@@ -359,7 +354,7 @@ void TransactionsImpl::expire_ids(std::size_t number) {
       if (recorded && transaction->waiting.empty()) shards[number].by_id.erase(transaction->id);
       if (!recorded) log_warn("transactional id " + printable(transaction->id) + " stays: " + recorded.error().to_string());
       release(transaction);
-      end_one(shards[number]);
+      one_less_under_way(shards[number]);
     });
   }
 }

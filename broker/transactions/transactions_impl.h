@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "broker/broker_impl.h"
+#include "broker/home_call.h"
 #include "broker/transactions/transaction.h"
 #include "broker/transactions/transactions.h"
 
@@ -81,7 +82,6 @@ struct TransactionsImpl {
   void expire_ids(std::size_t shard);
   void arm_expiry(std::size_t shard);
   void end_orphans(std::size_t shard);
-  void end_one(ShardTransactions& shard);
   TransactionInfo describe(const HomedTransaction& transaction) const;
 
   /// Runs `call` on the home shard of the id; its answer comes back to the calling one. Errors invalid_argument, shutting_down.
@@ -100,20 +100,7 @@ void TransactionsImpl::on_home(const std::string& id, Done<T> done, UniqueFuncti
     return done(Error{Errc::invalid_argument, "a transactional id has 1 to " + std::to_string(kTransactionalIdBytesMax) + " bytes"});
   }
   const std::size_t home = home_of(id);
-  const std::size_t caller = broker.current_shard();
-  broker.on_shard(home, [this, home, caller, done = std::move(done), call = std::move(call)]() mutable {
-    Done<T> answer = [this, home, caller, done = std::move(done)](Result<T> result) mutable {
-      if (caller == home) {
-        done(std::move(result));
-      } else {
-        broker.on_shard(caller, [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
-      }
-      end_one(shards[home]);
-    };
-    ++shards[home].under_way;
-    if (broker.stopping) return answer(Error{Errc::shutting_down, "the broker is stopping"});
-    call(std::move(answer));
-  });
+  call_home(broker, home, shards[home], std::move(done), std::move(call));
 }
 
 }  // namespace tidemark::broker
