@@ -110,7 +110,8 @@ CompactionInfo Partition::compaction() const {
   } else if (state.dirty_bytes > 0) {
     info.reason = percent(info.dirty_ratio) + " is dirty, min.cleanable.dirty.ratio asks for " + percent(config().min_dirty_ratio);
   } else if (log_->cleanable(compaction_limit(), Timestamp::max()).past > state.past) {
-    info.reason = "what is dirty is younger than min.compaction.lag.ms";
+    const bool as_asked = compactable_until() == now - config().min_compaction_lag;
+    info.reason = std::string("what is dirty is younger than ") + (as_asked ? "min.compaction.lag.ms" : "dedup.window.ms");
   } else if (state.clean_end < high_watermark()) {
     info.reason = "what is dirty lies in the segment being filled; segment.ms and segment.bytes say when it is full";
   } else {

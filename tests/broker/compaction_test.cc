@@ -97,6 +97,7 @@ TEST_F(Compaction, survives_restarts_and_goes_on_after_them) {
   // Until dedup.window.ms has passed, nobody knows whether the log has ids in it.
   engine_.runtime().advance(minutes(1));
   EXPECT_GT(records(), 90u);
+  EXPECT_EQ(info().reason, "what is dirty is younger than dedup.window.ms");
   engine_.runtime().advance(minutes(2));
   EXPECT_LT(records(), 40u);
   expect_last_values();
