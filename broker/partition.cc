@@ -27,6 +27,18 @@ std::uint64_t count_records(ByteView batches) {
   return count;
 }
 
+/// Whether there are batches, and none of them has a record.
+bool only_headers(const std::vector<Slice>& batches) {
+  for (const Slice& slice : batches) {
+    for (ByteView rest = slice.view(); !rest.empty();) {
+      const Result<BatchHeader> header = BatchHeader::parse(rest);
+      if (!header || header->record_count > 0) return false;
+      rest = rest.subspan(std::min(header->size_bytes(), rest.size()));
+    }
+  }
+  return !batches.empty();
+}
+
 }  // namespace
 
 void ColdReads::start(std::size_t bytes, Task task) {
@@ -423,26 +435,31 @@ void Partition::serve(ReadRequest request, Done<ReadReply> done, bool may_wait, 
   if (!cached || cached->batches.empty()) return read_cold(request, std::move(done), show);
   ReadReply reply = reply_with(request, std::move(cached->batches), cached->next);
   if (show == Show::all) return done(std::move(reply));
-  deliver(std::move(reply), std::move(done));
+  deliver(request, std::move(reply), std::move(done));
+}
+
+/// Answers; but where all that was found are headers of batches whose records were removed, it reads on. Clients that get nothing else a
+/// few times in a row take their limits for too small (librdkafka). At the end they get them, so that they know where they are.
+void Partition::answer_read(ReadRequest request, ReadReply reply, Done<ReadReply> done) {
+  if (only_headers(reply.batches) && reply.next < end_for(request.isolation)) {
+    request.from = reply.next;
+    return serve(request, std::move(done), false);
+  }
+  count_out(reply);
+  done(std::move(reply));
 }
 
 /// Leaves out what was deleted, off the shard: batches have to be taken apart for it.
-void Partition::deliver(ReadReply reply, Done<ReadReply> done) {
+void Partition::deliver(const ReadRequest& request, ReadReply reply, Done<ReadReply> done) {
   const DeletedOffsets& deleted = entries_.deleted();
-  if (deleted.empty() || reply.batches.empty()) {
-    count_out(reply);
-    return done(std::move(reply));
-  }
+  if (deleted.empty() || reply.batches.empty()) return answer_read(request, std::move(reply), std::move(done));
   const Result<BatchHeader> first = BatchHeader::parse(reply.batches.front().view());
   std::vector<OffsetRange> gone;
   if (first) gone = deleted.ranges(first->base_offset, reply.next);
-  if (gone.empty()) {
-    count_out(reply);
-    return done(std::move(reply));
-  }
-  auto counted = [this, self = shared_from_this(), done = std::move(done)](Result<ReadReply> kept) mutable {
-    if (kept) count_out(*kept);
-    done(std::move(kept));
+  if (gone.empty()) return answer_read(request, std::move(reply), std::move(done));
+  auto answer = [this, self = shared_from_this(), request, done = std::move(done)](Result<ReadReply> kept) mutable {
+    if (!kept) return done(std::move(kept));
+    answer_read(request, *std::move(kept), std::move(done));
   };
   on_disk<ReadReply>(
       [reply = std::move(reply), gone = std::move(gone)](storage::FileCache&) mutable -> Result<ReadReply> {
@@ -451,7 +468,7 @@ void Partition::deliver(ReadReply reply, Done<ReadReply> done) {
         reply.batches = *std::move(kept);
         return std::move(reply);
       },
-      std::move(counted));
+      std::move(answer));
 }
 
 void Partition::park(ReadRequest request, Done<ReadReply> done) {
@@ -526,7 +543,7 @@ void Partition::read_cold(ReadRequest request, Done<ReadReply> done, Show show) 
               if (show == Show::all)
                 done(std::move(reply));
               else
-                self->deliver(std::move(reply), std::move(done));
+                self->deliver(request, std::move(reply), std::move(done));
             }
             self->finished();
           });

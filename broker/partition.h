@@ -244,7 +244,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   /// Deleted records included.
   void read_raw(ReadRequest request, Done<ReadReply> done);
   void serve(ReadRequest request, Done<ReadReply> done, bool may_wait, Show show = Show::kept);
-  void deliver(ReadReply reply, Done<ReadReply> done);
+  void deliver(const ReadRequest& request, ReadReply reply, Done<ReadReply> done);
+  void answer_read(ReadRequest request, ReadReply reply, Done<ReadReply> done);
   void park(ReadRequest request, Done<ReadReply> done);
   void wake_readers();
   void read_cold(ReadRequest request, Done<ReadReply> done, Show show);

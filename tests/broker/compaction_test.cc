@@ -231,6 +231,31 @@ TEST_F(Compaction, with_compact_alone_retention_does_not_act) {
   EXPECT_GT(engine_.describe("t")->front().log_start, Offset{0});
 }
 
+TEST_F(Compaction, a_read_passes_over_what_is_left_of_removed_batches) {
+  create({{"cleanup.policy", "delete"}});
+  churn(6);
+  EntryCalls calls(engine_, "t");
+  const auto remove = [&calls](std::int64_t from, std::int64_t to) {
+    std::vector<EntryId> ids;
+    for (std::int64_t offset = from; offset < to; ++offset) ids.push_back(id_of_offset(Offset{offset}));
+    return calls.remove(ids);
+  };
+  ASSERT_TRUE(remove(1, 60));
+  ReadRequest request;
+  request.bytes_max = 1;  // One batch at a time.
+  const auto first_read = [&] {
+    const Result<ReadReply> reply = engine_.read("t", 0, Offset{1}, request);
+    EXPECT_TRUE(reply) << reply.error().to_string();
+    return reply ? reply->next : Offset{-1};
+  };
+  EXPECT_EQ(first_read(), Offset{61});
+  engine_.runtime().advance(minutes(5));
+  ASSERT_EQ(info().runs, 1u);
+  EXPECT_EQ(first_read(), Offset{61});
+  ASSERT_TRUE(remove(60, 96));
+  EXPECT_EQ(first_read(), Offset{96}) << "at the end, where it is";
+}
+
 TEST_F(Compaction, topics_that_only_delete_are_left_alone) {
   create({{"cleanup.policy", "delete"}});
   churn(6);
