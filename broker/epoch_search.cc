@@ -17,8 +17,8 @@ struct EpochSearch : std::enable_shared_from_this<EpochSearch> {
   void step() {
     if (low >= high) return done(EpochEnd{epoch_below.value_or(epoch), boundary});
     const Offset middle = low + (high - low) / 2;
-    partition->read({.from = middle, .bytes_max = 1, .bytes_min = 1, .wait_max = {}, .isolation = Isolation::uncommitted},
-                    [self = shared_from_this(), middle](Result<ReadReply> read) { self->take(middle, std::move(read)); });
+    partition->read_raw({.from = middle, .bytes_max = 1, .bytes_min = 1, .wait_max = {}, .isolation = Isolation::uncommitted},
+                        [self = shared_from_this(), middle](Result<ReadReply> read) { self->take(middle, std::move(read)); });
   }
 
   void take(Offset middle, Result<ReadReply> read) {

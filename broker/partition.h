@@ -134,6 +134,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   PartitionEntries& entries() { return entries_; }
   /// Without deleted records: a batch that has any comes packed anew, one that has nothing left as its header.
   void read(ReadRequest request, Done<ReadReply> done);
+  /// Whatever lies there: deleted records and headers of removed batches as well. Does not wait.
+  void read_raw(ReadRequest request, Done<ReadReply> done);
   /// How many bytes a read from `from` would find, counted up to `enough`; what is not in memory counts as enough. Errors as read().
   Result<std::size_t> available(Offset from, std::size_t enough, Isolation isolation) const;
   /// Calls watcher.moved() whenever the high watermark or the log start moves, and when the partition closes, until it is taken back; at
@@ -241,8 +243,6 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void flush_written();
   Status check_range(Offset from) const;
   enum class Show { kept, all };
-  /// Deleted records included.
-  void read_raw(ReadRequest request, Done<ReadReply> done);
   void serve(ReadRequest request, Done<ReadReply> done, bool may_wait, Show show = Show::kept);
   void deliver(const ReadRequest& request, ReadReply reply, Done<ReadReply> done);
   void answer_read(ReadRequest request, ReadReply reply, Done<ReadReply> done);
