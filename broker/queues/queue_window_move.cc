@@ -184,13 +184,15 @@ void QueueWindow::trimmed(Offset log_start) {
 bool QueueWindow::clamp(Offset log_end) {
   Impl& w = *impl_;
   const std::vector<Offset> beyond = w.offsets_in(log_end, kEnd, kUnfinished);
-  if (w.cursor <= log_end && beyond.empty()) return false;
+  const bool lost = w.cursor > log_end || !beyond.empty();
+  // A group that was set back may have begun behind the end although its cursor lies before it.
+  if (!lost && w.start <= log_end) return false;
   for (const Offset offset : beyond) w.finish(offset);
   w.counts.gone += beyond.size();
   w.cursor = std::min(w.cursor, log_end);
   w.start = std::min(w.start, log_end);
   w.must_tell = true;
-  return true;
+  return lost;
 }
 
 }  // namespace tidemark::broker

@@ -456,6 +456,14 @@ TEST_F(QueueWindowTest, trimming_settles_what_is_gone) {
   EXPECT_FALSE(window().gone({12}));
 }
 
+TEST_F(QueueWindowTest, begins_nowhere_behind_the_end_of_a_shorter_log) {
+  window().reset(Offset{20});
+  window().set_cursor(Offset{5});
+  EXPECT_FALSE(window().clamp({10})) << "nothing was lost";
+  EXPECT_EQ(window().start(), Offset{10});
+  EXPECT_EQ(window().cursor(), Offset{5});
+}
+
 TEST_F(QueueWindowTest, is_clamped_to_a_shorter_log) {
   grow(10);
   take("a", range(0, 10));
