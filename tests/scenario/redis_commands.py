@@ -28,6 +28,7 @@ class World:
         self.trimmed = f"{prefix}:t"
         self.grouped = [f"{prefix}:g{n}" for n in range(2)]  # With groups. Not copied: here a copy has none.
         self.last = {}  # Key -> milliseconds of the last explicit id, more or less.
+        self.peak = 0  # No id of a grouped key is above it, but for those in `last`.
 
     def chance(self, probability):
         return self.random.random() < probability
@@ -370,12 +371,15 @@ def xtrim_grouped(world):
 def xsetid_grouped(world):
     key = world.pick(*world.grouped)
     words = ["ENTRIESADDED", world.number(0, 300)] if world.chance(0.3) else []
-    return [key, f"{world.last.get(key, 0) + 1}-0", *words]
+    # A key that was to be deleted may still be there: above everything, or it might lie below a deleted entry.
+    world.peak = max(world.peak, *world.last.values(), 0) + 1
+    world.last[key] = world.peak
+    return [key, f"{world.peak}-0", *words]
 
 
 def delete_grouped(world):
     key = world.pick(*world.grouped)
-    world.last.pop(key, None)
+    world.peak = max(world.peak, world.last.pop(key, 0))
     return [key]
 
 
